@@ -1,0 +1,42 @@
+"""The only room that writes files: atomic writes, digests, labelled arrays on disk, dataset manifests."""
+
+from .digests import content_digest, file_digest
+from .files import (
+    make_folder,
+    read_json,
+    read_table,
+    read_text,
+    remove_leftovers,
+    write_bytes,
+    write_json,
+    write_table,
+    write_text,
+    writing,
+)
+from .labelled import load, save, stored_digest
+from .manifests import FileEntry, Manifest, SetEntry, read_manifest, verify_file
+from .provenance import provenance
+
+__all__ = [
+    "FileEntry",
+    "Manifest",
+    "SetEntry",
+    "content_digest",
+    "file_digest",
+    "load",
+    "make_folder",
+    "provenance",
+    "read_json",
+    "read_manifest",
+    "read_table",
+    "read_text",
+    "remove_leftovers",
+    "save",
+    "stored_digest",
+    "verify_file",
+    "write_bytes",
+    "write_json",
+    "write_table",
+    "write_text",
+    "writing",
+]

@@ -1,0 +1,70 @@
+"""SHA-256 of a file's bytes, and of a labelled array's content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import FileError, InvalidValueError
+
+__all__ = ["content_digest", "file_digest"]
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hex digits."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f"{path} could not be read: {error.strerror or error}.") from error
+
+
+def content_digest(x: xr.DataArray | xr.Dataset) -> str:
+    """Return the SHA-256 of an array's content: names, dims, dtypes, values, coordinates, attributes.
+
+    Memory layout, chunks and byte order do not matter; the provenance that ``io.save`` writes stays outside.
+    """
+    dataset = x.to_dataset(name="__array__") if isinstance(x, xr.DataArray) else x
+    sha = hashlib.sha256()
+    head = {"kind": type(x).__name__, "name": str(getattr(x, "name", "")), "attrs": dataset.attrs}
+    sha.update(canonical_json(head).encode())
+    for name in sorted(map(str, dataset.variables)):
+        _update(sha, name, dataset.variables[name])
+    return sha.hexdigest()
+
+
+def _update(sha: Any, name: str, variable: xr.Variable) -> None:
+    values = np.asarray(variable.values)
+    if values.dtype.kind in "OUT":
+        values = values.astype(np.str_)
+        content, kind = "\x1f".join(values.ravel()).encode(), "str"
+    elif values.dtype.kind in "fiub":
+        little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+        content, kind = np.ascontiguousarray(little).tobytes(), values.dtype.str.lstrip("<>=|")
+    else:
+        raise InvalidValueError(
+            f"{name!r} has dtype {values.dtype}, which is not stored; use numbers or text."
+        )
+    head = {"name": name, "dims": list(variable.dims), "shape": list(values.shape), "kind": kind}
+    sha.update(canonical_json({**head, "attrs": variable.attrs}).encode())
+    sha.update(content)
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces; numpy values become plain ones."""
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, np.generic | np.ndarray):
+            return item.tolist()
+        if isinstance(item, tuple | set | frozenset):
+            return list(item)
+        if isinstance(item, Path):
+            return item.as_posix()
+        raise InvalidValueError(f"attributes must be plain values; got {type(item).__name__} {item!r}.")
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)

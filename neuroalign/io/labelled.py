@@ -1,0 +1,144 @@
+"""Labelled arrays on disk: NetCDF-4, with the content's digest inside the file and checked on reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import FileError, InvalidValueError
+from .digests import canonical_json, content_digest
+from .files import write_bytes
+from .provenance import provenance
+
+__all__ = ["load", "save", "stored_digest"]
+
+DIGEST, ATTRS, KIND, MADE = (
+    "neuroalign_digest",
+    "neuroalign_attrs",
+    "neuroalign_kind",
+    "neuroalign_provenance",
+)
+DAMAGED = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, IndexError)
+
+
+def save(
+    x: xr.DataArray | xr.Dataset,
+    path: str | Path,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+) -> str:
+    """Write a labelled array to ``path`` atomically and return the digest of its content.
+
+    The file is encoded in memory and written as bytes: HDF5 on a full disk can take the process down. Its
+    bytes depend on content and provenance only, never on time.
+
+    Parameters
+    ----------
+    x : xarray.DataArray or xarray.Dataset
+        Numbers, booleans or text, with plain coordinates (no MultiIndex).
+    path : path
+        Ends in ``.nc``.
+    inputs, params, seed, device
+        See ``io.provenance``.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    InvalidValueError
+        If a coordinate is a MultiIndex or a value is of a kind that is not stored.
+    """
+    for name, index in x.indexes.items():
+        if index.nlevels > 1:
+            raise InvalidValueError(f"coordinate {name!r} is a MultiIndex; call reset_index first.")
+    digest = content_digest(x)
+    made = provenance(inputs=inputs, params=params, seed=seed, device=device)
+    write_bytes(_encode(x, digest, made), path)
+    return digest
+
+
+def _encode(x: xr.DataArray | xr.Dataset, digest: str, made: dict[str, Any]) -> bytes:
+    is_array = isinstance(x, xr.DataArray)
+    plain = x.to_dataset(name="__array__") if isinstance(x, xr.DataArray) else x.copy()
+    attrs = {name: dict(plain[name].attrs) for name in plain.variables if plain[name].attrs}
+    attrs[""] = dict(plain.attrs)
+    plain = plain.drop_attrs()
+    for name in plain.variables:
+        plain[name].encoding = {}
+    plain.encoding = {}
+    plain.attrs = {
+        DIGEST: digest,
+        ATTRS: canonical_json(attrs),
+        KIND: canonical_json([type(x).__name__, x.name if is_array else None]),
+        MADE: canonical_json(made),
+    }
+    buffer = BytesIO()
+    plain.to_netcdf(
+        buffer, engine="h5netcdf", encoding={str(n): {"_FillValue": None} for n in plain.variables}
+    )
+    return buffer.getvalue()
+
+
+def load(path: str | Path) -> xr.DataArray | xr.Dataset:
+    """Return the labelled array in ``path``, after checking that its content has the digest it was saved with.
+
+    The provenance is under ``attrs["provenance"]``.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, cut short, damaged, or not written by ``io.save``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"{path} does not exist.")
+    try:
+        with xr.open_dataset(BytesIO(path.read_bytes()), engine="h5netcdf", decode_times=False) as opened:
+            dataset = opened.load()
+        kind, name = json.loads(dataset.attrs[KIND])
+        attrs, made = json.loads(dataset.attrs[ATTRS]), json.loads(dataset.attrs[MADE])
+        digest = dataset.attrs[DIGEST]
+        x = _decode(dataset, kind, name, attrs)
+    except DAMAGED as error:
+        raise FileError(
+            f"{path} is damaged or was not written by neuroalign: {type(error).__name__}: {error}. "
+            "Remove it and run the step again."
+        ) from error
+    found = content_digest(x)
+    if found != digest:
+        raise FileError(
+            f"{path} is damaged: its content has digest {found[:12]}, but {digest[:12]} was saved."
+        )
+    x.attrs["provenance"] = made
+    return x
+
+
+def _decode(dataset: xr.Dataset, kind: str, name: str | None, attrs: dict) -> xr.DataArray | xr.Dataset:
+    dataset.attrs = attrs.pop("")
+    for variable, values in attrs.items():
+        dataset[variable].attrs = values
+    for variable in list(dataset.variables):
+        if dataset[variable].dtype.kind in "OT":
+            text = dataset[variable].variable.copy(data=dataset[variable].values.astype(np.str_))
+            dataset[variable] = text
+        dataset[variable].encoding = {}
+    dataset.encoding = {}
+    return dataset["__array__"].rename(name) if kind == "DataArray" else dataset
+
+
+def stored_digest(path: str | Path) -> str:
+    """Return the content digest that ``path`` was saved with, without reading its values."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            return str(opened.attrs[DIGEST])
+    except DAMAGED as error:
+        raise FileError(f"{path} is missing, damaged, or was not written by neuroalign: {error}.") from error

@@ -1,0 +1,37 @@
+"""What every test shares: one thread, no network, the real data where it is, small random models."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import matplotlib  # noqa: E402
+
+matplotlib.use("Agg")
+
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of the real data sets; tests that ask for it are skipped where it is missing."""
+    root = os.environ.get("NEUROALIGN_DATA")
+    if not root:
+        pytest.skip("NEUROALIGN_DATA is not set: the real data sets are not at hand")
+    return Path(root)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "data_root" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")

@@ -1,4 +1,4 @@
-"""neuroalign: does a network represent the world as a brain does?
+"""Ask whether a network represent the world as a brain does.
 
 Rooms are loaded when first touched, so that ``import neuroalign`` stays light: it loads neither torch,
 nilearn, scikit-learn, matplotlib, xarray nor pandas.
@@ -7,7 +7,7 @@ nilearn, scikit-learn, matplotlib, xarray nor pandas.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -29,24 +29,6 @@ _ROOMS = (
 )
 
 __all__ = ["__version__", *_ROOMS]
-
-if TYPE_CHECKING:
-    from . import (
-        arrays,
-        datasets,
-        encoding,
-        errors,
-        extraction,
-        io,
-        localization,
-        plotting,
-        rsa,
-        schema,
-        seeds,
-        stats,
-        stimuli,
-        workflow,
-    )
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .errors import LabelError, NeuroalignError, ShapeError, choice, listing
+from .errors import LabelError, ShapeError, choice, listing
 
 __all__ = [
     "NOUNS",
@@ -221,7 +221,7 @@ def make_rdm(
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataArray:
-    """Return an RDM array (\\*dims, pair) with the pair labels ``stimulus_a`` and ``stimulus_b``.
+    """Return an RDM array (..., pair) with the pair labels ``stimulus_a`` and ``stimulus_b``.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def make_rdm(
 
 
 def rdm_stimuli(rdm: xr.DataArray | xr.Dataset, *, name: str = "rdm") -> np.ndarray:
-    """Return the stimulus labels (n_stimuli,) of an RDM, after checking that its pairs are a whole triangle."""
+    """Return the stimulus labels (n_stimuli,) of an RDM, checked to be a whole triangle."""
     if not {"stimulus_a", "stimulus_b"} <= set(rdm.coords):
         raise LabelError(f"{name} lacks the pair labels 'stimulus_a' and 'stimulus_b'; see schema.make_rdm.")
     n = n_stimuli_of_pairs(rdm.sizes["pair"], name=name)
@@ -296,6 +296,6 @@ def make_mask(
     site = np.full(selected.shape, site) if isinstance(site, str) else np.asarray(site)
     for key, coord in (("layer", layer), ("site", site), ("index", index)):
         if coord.shape != selected.shape:
-            raise NeuroalignError(f"mask: {key} must have shape {selected.shape}; got {coord.shape}.")
+            raise ShapeError(f"mask: {key} must have shape {selected.shape}; got {coord.shape}.")
     coords = {"layer": ("unit", layer), "site": ("unit", site), "index": ("unit", index)}
     return xr.DataArray(selected, dims=("unit",), coords=coords, attrs=attrs, name="mask")

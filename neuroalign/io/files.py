@@ -59,7 +59,7 @@ def writing(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         yield temporary
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         temporary = None
         _sync(path.parent)
     except NeuroalignError:

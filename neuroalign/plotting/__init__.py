@@ -1,0 +1,19 @@
+"""One style; functions that take an axis and values and return the axis; figures saved the same way each time."""
+
+from .panels import bars_with_dots, ceiling_band, distributions, envelope, layer_lines
+from .style import COLOURS, GREY, MM, figure, panel_letters, save_figure, style
+
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "MM",
+    "bars_with_dots",
+    "ceiling_band",
+    "distributions",
+    "envelope",
+    "figure",
+    "layer_lines",
+    "panel_letters",
+    "save_figure",
+    "style",
+]

@@ -1,0 +1,127 @@
+"""The look of every figure, and how a figure is saved: PDF and PNG, the same bytes for the same values."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .. import io
+from ..errors import choice
+
+__all__ = ["COLOURS", "GREY", "MM", "figure", "panel_letters", "save_figure", "style"]
+
+MM = 1 / 25.4
+WIDTHS = {"one column": 85, "two columns": 180}
+GREY = "#7f7f7f"
+
+# Okabe & Ito's palette, safe for colour-blind readers.
+COLOURS = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "purple": "#CC79A7",
+    "yellow": "#F0E442",
+    "black": "#000000",
+}
+
+SETTINGS: dict[str, Any] = {
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.prop_cycle": mpl.cycler(color=list(COLOURS.values())),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 8,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 150,
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "neuroalign",
+    "xtick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": 6.5,
+    "ytick.major.width": 0.6,
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Draw what stands in the block in the project's style; matplotlib's own settings return afterwards."""
+    with mpl.rc_context(SETTINGS):
+        yield
+
+
+def figure(
+    n_rows: int = 1, n_columns: int = 1, *, width: str = "two columns", height: float = 70, **options: Any
+) -> tuple[Figure, Any]:
+    """Return a figure and its axes (n_rows, n_columns), without pyplot's global state.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+    width : {"one column", "two columns"}
+        85 or 180 mm.
+    height : float
+        In mm.
+    **options
+        Of ``Figure.subplots``.
+    """
+    if width not in WIDTHS:
+        raise choice(width, WIDTHS, name="width")
+    drawn = Figure(figsize=(WIDTHS[width] * MM, height * MM), layout="constrained")
+    axes = drawn.subplots(n_rows, n_columns, squeeze=False, **options)
+    return drawn, axes
+
+
+def panel_letters(axes: Iterable[Axes]) -> None:
+    """Put a, b, c ... at the upper left of the axes."""
+    for letter, ax in zip("abcdefghijklmnopqrstuvwxyz", axes, strict=False):
+        ax.set_title(letter, loc="left", fontweight="bold", fontsize=9)
+
+
+def save_figure(
+    drawn: Figure, stem: str | Path, *, caption: str, title: str = "", about: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write a figure as ``stem.pdf`` and ``stem.png``, and its caption as ``stem.json``.
+
+    The files carry no date: the same values give the same bytes.
+
+    Parameters
+    ----------
+    drawn : matplotlib Figure
+    stem : path
+        Without an extension.
+    caption : str
+        What is seen, the controls, the noise ceiling, and "simulated" where data are.
+    title : str
+    about : mapping, optional
+        Anything else that belongs to the figure.
+
+    Returns
+    -------
+    list of Path
+    """
+    stem = Path(stem)
+    written = []
+    for extension, metadata in (("pdf", {"CreationDate": None, "ModDate": None}), ("png", {"Software": None})):
+        buffer = BytesIO()
+        drawn.savefig(buffer, format=extension, metadata=metadata)
+        written.append(stem.with_name(f"{stem.name}.{extension}"))
+        io.write_bytes(buffer.getvalue(), written[-1])
+    written.append(stem.with_name(f"{stem.name}.json"))
+    io.write_json({"title": title, "caption": caption, **(about or {})}, written[-1])
+    return written

@@ -1,0 +1,248 @@
+"""The one model of a study's configuration: science only; threads, memory and folders are not in it.
+
+Kept light (pydantic and yaml), because the Snakefile reads it before any job starts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import FileError, InvalidValueError
+
+__all__ = [
+    "Alphas",
+    "Lesions",
+    "Localizer",
+    "Model",
+    "Objects",
+    "Simulation",
+    "Story",
+    "Study",
+    "load_study",
+    "section_digest",
+    "study_schema",
+]
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of a study: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Model(Section):
+    """The network: a packaged model's name, a folder, a GGUF file, or a hub name with its revision."""
+
+    name: str = "smollm2-135m"
+    revision: str | None = None
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    batch_size: Count = 32
+    untrained_seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Localizer(Section):
+    """The contrast that selects units."""
+
+    stimuli: str = "embedded"
+    positive: str = "sentence"
+    negative: str = "nonword"
+    pool: Literal["last", "mean", "first"] = "last"
+    max_tokens: Count | None = None
+    absolute: bool = False
+    fraction: Share = 0.01
+    n_random: Count = 20
+
+
+class Lesions(Section):
+    """What is silenced, on which task, against how many random masks of each kind."""
+
+    pairs: str = "embedded"
+    per_paradigm: Count | None = None
+    prefix: str | None = "<|endoftext|>"
+    n_controls: Count = 20
+    kinds: tuple[Literal["uniform", "layer-matched", "norm-matched"], ...] = (
+        "uniform",
+        "layer-matched",
+        "norm-matched",
+    )
+    outlier_factor: Annotated[float, Field(gt=1)] = 6.0
+    n_bootstrap: Count = 2000
+
+
+class Alphas(Section):
+    """Ridge penalties (scikit-learn's convention), evenly spaced in log10 from low to high."""
+
+    low: float = 0.0
+    high: float = 7.0
+    n: Count = 15
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Alphas:
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
+        return self
+
+
+class Simulation(Section):
+    """Responses of known truth: which layer drives them (as a share of the depth), how strongly, how many."""
+
+    planted_depth: Annotated[float, Field(ge=0, le=1)] = 0.6
+    snr: dict[str, Annotated[float, Field(ge=0)]] = {
+        "LATL": 0.6,
+        "RATL": 0.3,
+        "LPTL": 1.0,
+        "LIPL": 0.5,
+        "LPreM": 0.15,
+        "LIFG": 0.0,
+    }
+    n_subjects: Annotated[int, Field(ge=2)] = 8
+    phi: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    tr: Annotated[float, Field(gt=0)] = 2.0
+
+
+class Story(Section):
+    """A timed story: responses, words, how words become a design, how it is cross-validated."""
+
+    responses: str = "simulated"
+    words: str | None = None
+    radius: Literal["6mm", "10mm"] = "6mm"
+    context: Annotated[int, Field(ge=8)] = 512
+    stride: Count = 128
+    pool: Literal["mean", "last", "sum"] = "mean"
+    downsample: Literal["average", "sum", "lanczos"] = "average"
+    delays: tuple[Annotated[int, Field(ge=0)], ...] = (1, 2, 3, 4)
+    alphas: Alphas = Alphas()
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    purge: Annotated[int, Field(ge=0)] = 10
+    layer_step: Count = 1
+    window: Annotated[int, Field(ge=2)] = 12
+    method: Literal["spearman", "pearson", "cosine"] = "spearman"
+    n_unit_controls: Count = 100
+    n_bootstrap: Count = 2000
+    simulation: Simulation | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Story:
+        if self.stride >= self.context:
+            raise ValueError(f"stride must be below context; got {self.stride} and {self.context}")
+        if self.responses == "simulated" and self.simulation is None:
+            raise ValueError("responses: simulated needs a section simulation")
+        if self.responses != "simulated" and self.simulation is not None:
+            raise ValueError("a section simulation needs responses: simulated")
+        if self.responses.endswith(".nc") != (self.words is not None):
+            raise ValueError("your own responses (a .nc file) and your own words (a table) need one another")
+        return self
+
+
+class Objects(Section):
+    """Model RDMs against subjects' RDMs."""
+
+    responses: Literal["kriegeskorte92"] = "kriegeskorte92"
+    methods: tuple[Literal["pearson", "spearman", "cosine"], ...] = ("pearson", "spearman")
+    n_permutations: Count = 1000
+    n_bootstrap: Count = 1000
+
+
+class Study(Section):
+    """A study: one network, one seed, and the analyses whose sections are given."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    model: Model = Model()
+    localizer: Localizer | None = None
+    lesions: Lesions | None = None
+    story: Story | None = None
+    objects: Objects | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Study:
+        if self.lesions is not None and self.localizer is None:
+            raise ValueError("lesions need a section localizer: it selects the units")
+        if not any((self.localizer, self.story, self.objects)):
+            raise ValueError("a study needs at least one of the sections localizer, story, objects")
+        return self
+
+
+def load_study(source: str | Path | dict[str, Any]) -> Study:
+    """Return a checked study from a YAML file or a dictionary.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or is not YAML.
+    InvalidValueError
+        If the configuration is wrong; the message lists every error with its path, and the nearest known
+        key beside a misspelt one.
+
+    Examples
+    --------
+    >>> load_study({"name": "mine", "title": "My study", "localizer": {}}).seed
+    0
+    """
+    where = "the configuration" if isinstance(source, dict) else str(source)
+    value = source if isinstance(source, dict) else _read_yaml(Path(source))
+    if not isinstance(value, dict):
+        raise InvalidValueError(f"{where} must be a mapping of keys to values; got {type(value).__name__}.")
+    try:
+        return Study.model_validate(value)
+    except ValidationError as error:
+        lines = [f"  {_say(item)}" for item in error.errors()]
+        raise InvalidValueError(f"{where} has {len(lines)} error(s):\n" + "\n".join(lines)) from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}.") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise FileError(f"{path} is not YAML: {error}") from error
+
+
+def _say(item: Any) -> str:
+    place = ".".join(map(str, item["loc"])) or "(study)"
+    if item["type"] == "extra_forbidden":
+        known = _known(item["loc"][:-1])
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}."
+        return f"{place}: unknown key; {hint}"
+    if item["type"] == "missing":
+        return f"{place}: is missing."
+    got = "" if isinstance(item.get("input"), dict) else f"; got {item.get('input')!r}"
+    return f"{place}: {item['msg'].removeprefix('Value error, ')}{got}."
+
+
+def _known(path: tuple[Any, ...]) -> list[str]:
+    sections = {
+        (): Study,
+        ("model",): Model,
+        ("localizer",): Localizer,
+        ("lesions",): Lesions,
+        ("story",): Story,
+        ("story", "alphas"): Alphas,
+        ("story", "simulation"): Simulation,
+        ("objects",): Objects,
+    }
+    return sorted(sections.get(path, Study).model_fields)
+
+
+def section_digest(*sections: Section | str | int | None) -> str:
+    """Return eight hex digits that change when one of the sections changes."""
+    plain = [s.model_dump(mode="json") if isinstance(s, BaseModel) else s for s in sections]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON schema of a study, for editors."""
+    return Study.model_json_schema()

@@ -1,0 +1,116 @@
+"""Where a study's files stand: everything generated is below one results folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Study, section_digest
+
+__all__ = ["FIGURES", "TWINS", "Paths", "code_digest"]
+
+TWINS = ("trained", "untrained")
+
+# figure number -> (section that asks for it, folder below analyses/ that draws it)
+FIGURES = {
+    1: ("localizer", "language_network"),
+    2: ("lesions", "language_network"),
+    3: ("story", "story_encoding"),
+    4: ("story", "story_rsa"),
+    5: ("story", "unit_alignment"),
+    6: ("objects", "object_rsa"),
+}
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The files of one study below ``results``.
+
+    Activations stand in a folder that all studies share, under a name that changes with whatever decides
+    their values: the same stimuli shown to the same network are extracted once.
+    """
+
+    study: Study
+    results: Path = Path("results")
+
+    @property
+    def folder(self) -> Path:
+        """The study's own folder."""
+        return self.results / self.study.name
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    @property
+    def masks(self) -> Path:
+        """Statistics and masks of the localizer."""
+        return self.folder / "localizer.nc"
+
+    @property
+    def responses(self) -> Path:
+        """Responses to the story, prepared."""
+        return self.folder / "responses.nc"
+
+    @property
+    def lesion_work(self) -> Path:
+        """Work folder of the lesions: one small file a mask."""
+        return self.folder / "work" / "lesions"
+
+    def activations(self, what: str, twin: str) -> Path:
+        """Activations of ``what`` (``localizer`` or ``story``) in the trained or untrained network."""
+        study = self.study
+        if what == "localizer" and study.localizer is not None:
+            source = study.localizer.stimuli
+            decides = (source, study.localizer.pool, study.localizer.max_tokens)
+        elif what == "story" and study.story is not None:
+            source = study.story.words or study.story.responses
+            decides = (source, study.story.pool, study.story.context, study.story.stride)
+        else:
+            raise KeyError(what)
+        seed = study.model.untrained_seed if twin == "untrained" else None
+        model = study.model.model_copy(update={"batch_size": 1, "untrained_seed": 0})
+        key = section_digest(model, seed, what, *map(str, decides))
+        name = f"{what}-{_slug(source)}-{_slug(study.model.name)}-{twin}-{key}.nc"
+        return self.results / "shared" / "activations" / name
+
+    def figure(self, number: int, extension: str) -> Path:
+        """A figure's file: ``tsv`` (values), ``provenance.json``, ``pdf``, ``png`` or ``json`` (caption)."""
+        return self.folder / "figures" / f"figure{number}.{extension}"
+
+    def figures(self) -> list[int]:
+        """Return the numbers of the figures that the study's sections ask for."""
+        given = [n for n, (section, _) in FIGURES.items() if getattr(self.study, section) is not None]
+        return [n for n in given if n != 5 or self.study.localizer is not None]
+
+    def log(self, step: str) -> Path:
+        """Log file of a step."""
+        return self.folder / "logs" / f"{step}.log"
+
+    def benchmark(self, step: str) -> Path:
+        """How long a step took, as Snakemake measured it."""
+        return self.folder / "benchmarks" / f"{step}.tsv"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", Path(name).name).strip("-").lower()
+
+
+def code_digest(*rooms: str) -> str:
+    """Return eight hex digits that change when the source of one of the rooms (or of the base) changes.
+
+    Snakemake does not notice edits in the package; each rule carries this as a parameter.
+    """
+    base = ("errors.py", "schema.py", "arrays.py", "seeds.py", "io")
+    sha = hashlib.sha256()
+    for room in (*base, *rooms):
+        place = PACKAGE / room
+        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
+            sha.update(path.relative_to(PACKAGE).as_posix().encode())
+            sha.update(path.read_bytes())
+    return sha.hexdigest()[:8]

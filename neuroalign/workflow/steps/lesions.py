@@ -1,0 +1,67 @@
+"""Figure 2: what minimal pairs lose without the language units, against many matched random masks."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ... import io
+from ...errors import FileError
+from ...localization import MinimalPairs, lesion_scores, random_masks, summarize_lesions, unmatched_units
+from ...seeds import generator
+from ..config import Lesions
+from ..paths import Paths
+from ..sources import minimal_pairs
+from .common import load_network, write_values
+
+__all__ = ["lesions"]
+
+
+def lesions(paths: Paths) -> None:
+    """Write item scores under every mask, and the values of figure 2. A run that was killed goes on."""
+    section = paths.study.lesions or Lesions()
+    found = io.load(paths.masks)
+    if not isinstance(found, xr.Dataset):
+        raise FileError(f"{paths.masks} must hold the localizer's Dataset.")
+    masks, groups, notes = _masks(found, section, paths.study.seed)
+    model = load_network(paths.study, "trained")
+    task = MinimalPairs(minimal_pairs(section), prefix=section.prefix)
+    scores = lesion_scores(model, masks, task, work=paths.lesion_work)
+    inputs = {"masks": io.stored_digest(paths.masks), "model": model.digest}
+    out = paths.folder / "lesion_scores.nc"
+    io.save(scores, out, inputs=inputs, params=section.model_dump(mode="json"), seed=paths.study.seed)
+    named = [name for name in masks if not any(name in group for group in groups.values())]
+    rng = generator(paths.study.seed, "lesions", "bootstrap")
+    table = summarize_lesions(scores, named, groups, rng=rng, n_bootstrap=section.n_bootstrap)
+    table.insert(2, "n_units", [int(masks[name].sum()) if name in masks else 0 for name in table["mask"]])
+    notes |= {"n_items": scores.sizes["item"], "n_units": found.sizes["unit"]}
+    write_values(paths, 2, table, inputs=inputs, section=section, notes=notes)
+
+
+def _masks(
+    found: xr.Dataset, section: Lesions, seed: int
+) -> tuple[dict[str, xr.DataArray], dict[str, list[str]], dict[str, object]]:
+    """Return all masks by name, the names of each kind of control, and counts for the caption."""
+    language, outlier = found["mask"], found["outlier"]
+    masks = {"language": language, "language without outliers": language & ~outlier}
+    if outlier.any():
+        masks["outliers alone"] = outlier
+    unmatched = unmatched_units(language, found["magnitude"])
+    if unmatched.any():
+        masks["language with a norm match"] = language & ~unmatched
+    drawn: dict[str, xr.DataArray] = {}
+    groups: dict[str, list[str]] = {}
+    for kind in section.kinds:
+        random = random_masks(
+            language, kind, section.n_controls, rng=generator(seed, "lesions", kind), magnitude=found["magnitude"]
+        )
+        groups[kind] = [f"{kind}-{i:03d}" for i in range(section.n_controls)]
+        drawn |= dict(zip(groups[kind], random.drop_vars("n_unmatched"), strict=True))
+    notes: dict[str, object] = {
+        "n_language": int(language.sum()),
+        "n_outliers": int(outlier.sum()),
+        "n_outliers_in_language": int((language & outlier).sum()),
+    }
+    if "norm-matched" in groups:
+        notes["n_unmatched"] = int(unmatched.sum())
+        notes["n_left_out_max"] = max(int(language.sum() - drawn[name].sum()) for name in groups["norm-matched"])
+    return masks | drawn, groups, notes

@@ -1,0 +1,108 @@
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroalign import io
+from neuroalign.errors import FileError
+
+
+def leftovers(folder):
+    return [p.name for p in folder.rglob("*") if p.name.startswith(".neuroalign-")]
+
+
+def test_a_file_is_written_whole(tmp_path):
+    io.write_text("héllo\n", tmp_path / "new folder" / "ünï.txt")
+    assert io.read_text(tmp_path / "new folder" / "ünï.txt") == "héllo\n"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "x.txt"
+    io.write_text("old", path)
+    with pytest.raises(RuntimeError), io.writing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["fsync", "open"])
+def test_a_failing_disk_is_an_error_that_names_path_and_cause(tmp_path, monkeypatch, call):
+    path = tmp_path / "x.txt"
+    io.write_text("old", path)
+
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(FileError, match=r"x\.txt could not be written: No space left on device"):
+        io.write_text("new", path)
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert leftovers(tmp_path) == []
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".neuroalign-abc.partial.nc").write_text("x")
+    (tmp_path / "keep.nc").write_text("x")
+    assert [p.name for p in io.remove_leftovers(tmp_path)] == [".neuroalign-abc.partial.nc"]
+    assert (tmp_path / "keep.nc").exists()
+
+
+def test_a_folder_that_is_a_file_is_an_error(tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(FileError, match="could not be made"):
+        io.make_folder(tmp_path / "x")
+    assert io.make_folder(tmp_path / "y" / "z").is_dir()
+
+
+def test_missing_and_foreign_files_are_errors(tmp_path):
+    with pytest.raises(FileError, match="does not exist"):
+        io.read_text(tmp_path / "none.txt")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(FileError, match=r"is not UTF-8 text \(byte 3\)"):
+        io.read_text(tmp_path / "latin.txt")
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(FileError, match="is not JSON"):
+        io.read_json(tmp_path / "x.json")
+
+
+def test_json_keeps_plain_values_and_makes_numpy_plain(tmp_path):
+    io.write_json({"b": np.float64(1.5), "a": np.arange(2), "c": float("nan"), "p": tmp_path}, tmp_path / "x.json")
+    value = io.read_json(tmp_path / "x.json")
+    assert value == {"a": [0, 1], "b": 1.5, "c": None, "p": tmp_path.as_posix()}
+    assert list(value) == ["a", "b", "c", "p"]
+
+
+words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
+
+
+@given(st.lists(st.tuples(words, st.floats(allow_infinity=False)), min_size=1, max_size=8))
+def test_a_table_survives_writing_and_reading(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("table") / "x.tsv"
+    table = pd.DataFrame(rows, columns=["word", "value"])
+    io.write_table(table, path)
+    found = io.read_table(path, text=("word",))
+    assert found["word"].tolist() == table["word"].tolist()
+    np.testing.assert_allclose(
+        pd.to_numeric(found["value"]).to_numpy(float), table["value"].to_numpy(), rtol=1e-8
+    )
+
+
+def test_the_words_na_and_null_stay_words(tmp_path):
+    io.write_table(pd.DataFrame({"word": ["NA", "null", "nan", "n/a"]}), tmp_path / "x.tsv")
+    assert io.read_table(tmp_path / "x.tsv", text=("word",))["word"].tolist() == ["NA", "null", "nan", "n/a"]
+
+
+def test_a_table_that_is_none_is_refused(tmp_path):
+    (tmp_path / "x.tsv").write_text("a\tb\n1\t2\t3\n1\t2\t3\t4\n")
+    with pytest.raises(FileError, match="not a table"):
+        io.read_table(tmp_path / "x.tsv")
+    (tmp_path / "empty.tsv").write_text("")
+    with pytest.raises(FileError, match="not a table"):
+        io.read_table(tmp_path / "empty.tsv")

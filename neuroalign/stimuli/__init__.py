@@ -1,0 +1,19 @@
+"""Stimulus tables, words and contexts, localizer contrasts."""
+
+from .sets import localizer, minimal_pairs, story
+from .tables import check_table, contrast, lower_case, read_table
+from .textgrid import read_textgrid, words_from_textgrid
+from .words import join_words
+
+__all__ = [
+    "check_table",
+    "contrast",
+    "join_words",
+    "localizer",
+    "lower_case",
+    "minimal_pairs",
+    "read_table",
+    "read_textgrid",
+    "story",
+    "words_from_textgrid",
+]

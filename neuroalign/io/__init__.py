@@ -14,19 +14,26 @@ from .files import (
     writing,
 )
 from .labelled import load, save, stored_digest
+from .layers import LayerWriter, layer_attrs, layer_names, layer_writer, layers_digest, read_layer
 from .manifests import FileEntry, Manifest, SetEntry, read_manifest, verify_file
 from .provenance import provenance
 
 __all__ = [
     "FileEntry",
+    "LayerWriter",
     "Manifest",
     "SetEntry",
     "content_digest",
     "file_digest",
+    "layer_attrs",
+    "layer_names",
+    "layer_writer",
+    "layers_digest",
     "load",
     "make_folder",
     "provenance",
     "read_json",
+    "read_layer",
     "read_manifest",
     "read_table",
     "read_text",

@@ -1,0 +1,14 @@
+"""Sphinx configuration."""
+
+project = "neuroalign"
+author = "The neuroalign developers"
+copyright = "2026, the neuroalign developers"  # noqa: A001
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx.ext.mathjax"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build"]
+html_theme = "pydata_sphinx_theme"
+html_show_sourcelink = False
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+myst_heading_anchors = 3

@@ -1,0 +1,305 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from neuroalign import localization as loc
+from neuroalign.errors import InvalidValueError, LabelError, ShapeError
+
+
+def table(n_runs=4, per_run=6):
+    rows = [
+        {"stimulus": f"r{run}-{kind[0]}{i}", "condition": kind, "run": run}
+        for run in range(n_runs)
+        for kind in ("sentence", "nonword")
+        for i in range(per_run)
+    ]
+    return pd.DataFrame(rows)
+
+
+def sides(stimuli):
+    return [stimuli.loc[stimuli["condition"] == c, "stimulus"] for c in ("sentence", "nonword")]
+
+
+def planted(stimuli, rng, *, effect=2.0, n_planted=5, n_units=50, layers=("l0", "l1")):
+    """Noise, with the first units of the last layer responding to sentences."""
+    out = {}
+    for layer in layers:
+        values = rng.standard_normal((len(stimuli), n_units))
+        if layer == layers[-1]:
+            values[np.ix_(stimuli["condition"] == "sentence", np.arange(n_planted))] += effect
+        out[layer] = xr.DataArray(
+            values, dims=("stimulus", "unit"), coords={"stimulus": stimuli["stimulus"].to_numpy()}
+        )
+    return out
+
+
+def test_welch_t_is_scipys(rng):
+    x, y = rng.standard_normal((12, 7)) + 0.3, 2 * rng.standard_normal((20, 7))
+    t, p = loc.welch_t(x, y)
+    expected = scipy_stats.ttest_ind(x, y, equal_var=False, alternative="greater")
+    np.testing.assert_allclose(t, expected.statistic, rtol=1e-12)
+    np.testing.assert_allclose(p, expected.pvalue, rtol=1e-9)
+
+
+def test_welch_t_survives_a_large_mean_in_float32(rng):
+    x, y = rng.standard_normal((30, 5)) * 0.5, rng.standard_normal((30, 5)) * 0.5
+    shifted = [(z + 1000).astype(np.float32) for z in (x, y)]
+    exact = scipy_stats.ttest_ind(*(z.astype(np.float64) for z in shifted), equal_var=False).statistic
+    np.testing.assert_allclose(loc.welch_t(*shifted)[0], exact, rtol=1e-9)
+
+
+def test_a_dead_unit_has_no_t_and_is_never_selected(rng):
+    stimuli = table()
+    activations = planted(stimuli, rng)
+    activations["l0"][:, 3] = 7.0
+    found = loc.localize(activations, *sides(stimuli), fraction=1.0 - 0.01)
+    assert np.isnan(found["t"][3])
+    assert np.isnan(found["p"][3])
+    assert found.attrs["n_undefined"] == 1
+    assert not found["mask"][3]
+
+
+def test_planted_units_are_found(rng):
+    stimuli = table(per_run=20)
+    found = loc.localize(planted(stimuli, rng), *sides(stimuli), k=5)
+    assert found["mask"].values.nonzero()[0].tolist() == [50, 51, 52, 53, 54]
+    assert found["mask"].attrs["k"] == 5
+    assert found["layer"].values[50] == "l1"
+    assert found["index"].values[50] == 0
+    assert found["d"].values[50:55].mean() == pytest.approx(2.0, abs=0.5)
+
+
+def test_taking_the_absolute_value_first_loses_units_that_change_sign(rng):
+    stimuli = table(per_run=20)
+    activations = planted(stimuli, rng, effect=2.0)
+    activations["l1"] = activations["l1"] - 1.0
+    signed = loc.localize(activations, *sides(stimuli), k=5)
+    absolute = loc.localize(activations, *sides(stimuli), k=5, absolute=True)
+    assert signed["mask"].values[50:55].sum() == 5
+    assert absolute["mask"].values[50:55].sum() < 5
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_stimuli_changes_nothing(random):
+    stimuli = table()
+    activations = planted(stimuli, np.random.default_rng(1))
+    order = list(range(len(stimuli)))
+    random.shuffle(order)
+    shuffled = {layer: x.isel(stimulus=order) for layer, x in activations.items()}
+    a = loc.localize(activations, *sides(stimuli), k=5)
+    b = loc.localize(shuffled, *sides(stimuli.iloc[order]), k=5)
+    np.testing.assert_allclose(a["t"], b["t"], rtol=1e-9)
+    assert a["mask"].equals(b["mask"])
+
+
+def test_a_dataset_and_a_mapping_give_the_same(rng):
+    stimuli = table()
+    activations = planted(stimuli, rng)
+    assert loc.localize(xr.Dataset(activations), *sides(stimuli)).equals(loc.localize(activations, *sides(stimuli)))
+
+
+def test_wrong_labels_are_named(rng):
+    stimuli = table()
+    activations = planted(stimuli, rng)
+    positive, negative = sides(stimuli)
+    with pytest.raises(LabelError, match="1 of 25 positive stimuli are not in l0: 'x'"):
+        loc.localize(activations, [*positive, "x"], negative)
+    with pytest.raises(LabelError, match="24 stimuli are both positive and negative"):
+        loc.localize(activations, positive, positive)
+    with pytest.raises(LabelError, match="the negative stimuli repeat labels"):
+        loc.localize(activations, positive, [*negative, *negative])
+    with pytest.raises(ShapeError, match="needs 2 rows or more"):
+        loc.localize(activations, positive[:1], negative)
+    with pytest.raises(ShapeError, match="activations have no layer"):
+        loc.localize({}, positive, negative)
+    activations["l0"][0, 0] = np.nan
+    with pytest.raises(InvalidValueError, match="l0 must be finite"):
+        loc.localize(activations, positive, negative)
+
+
+def test_magnitude_is_the_mean_absolute_activation(rng):
+    stimuli = table()
+    activations = planted(stimuli, rng)
+    found = loc.unit_magnitude(activations)
+    np.testing.assert_allclose(found.values[50:], np.abs(activations["l1"].values).mean(axis=0))
+    assert found["layer"].values[50] == "l1"
+
+
+class TestSelection:
+    def test_ties_go_to_the_earlier_unit_and_exactly_k_are_taken(self):
+        chosen = loc.select_units(np.array([1.0, 2.0, 2.0, 2.0, np.nan]), k=2)
+        assert chosen.tolist() == [False, True, True, False, False]
+
+    def test_a_fraction_is_one_of_all_units(self):
+        t = np.arange(200.0)
+        t[:50] = np.nan
+        assert loc.select_units(t, fraction=0.01).nonzero()[0].tolist() == [198, 199]
+
+    def test_a_fraction_of_each_layer_is_taken_in_each(self):
+        layer = np.repeat(["a", "b"], 100)
+        chosen = loc.select_units(np.arange(200.0), layer=layer, fraction_per_layer=0.02)
+        assert chosen.nonzero()[0].tolist() == [98, 99, 198, 199]
+
+    def test_the_false_discovery_rate_takes_positive_units_only(self):
+        t, p = np.array([5.0, -5.0, 0.1, np.nan]), np.array([1e-6, 1e-6, 0.5, np.nan])
+        assert loc.select_units(t, p=p, q=0.05).tolist() == [True, False, False, False]
+
+    @pytest.mark.parametrize("rule", [{}, {"k": 1, "q": 0.1}])
+    def test_exactly_one_rule_is_needed(self, rule):
+        with pytest.raises(InvalidValueError, match="give exactly one of fraction, k, q, fraction_per_layer"):
+            loc.select_units(np.ones(3), **rule)
+
+    @pytest.mark.parametrize(
+        ("rule", "text"),
+        [
+            ({"k": 4}, "k must be from 1 to the 3 units"),
+            ({"k": 0}, "k must be from 1"),
+            ({"fraction": 0.0}, r"fraction must be in \(0, 1\]"),
+            ({"q": 0.05}, "q must be between 0 and 1 and needs p"),
+            ({"fraction_per_layer": 0.5}, "needs the layer of every unit"),
+        ],
+    )
+    def test_a_rule_that_cannot_be_followed_is_refused(self, rule, text):
+        with pytest.raises(InvalidValueError, match=text):
+            loc.select_units(np.ones(3), **rule)
+
+
+class TestReliability:
+    def test_selection_on_noise_is_selective_in_sample_and_not_held_out(self, rng):
+        stimuli = table(n_runs=5, per_run=12)
+        activations = planted(stimuli, rng, effect=0.0, n_units=2000)
+        found = loc.held_out_selectivity(activations, stimuli, "sentence", "nonword", rng=rng, fraction=0.01)
+        mean = found["t"].mean("fold")
+        assert float(mean.sel(set="in-sample")) > 2.3
+        assert abs(float(mean.sel(set="held-out"))) < 0.25
+        assert abs(float(mean.sel(set="random"))) < 0.25
+
+    def test_planted_units_stay_selective_on_runs_held_out(self, rng):
+        stimuli = table(n_runs=4, per_run=12)
+        found = loc.held_out_selectivity(planted(stimuli, rng), stimuli, "sentence", "nonword", rng=rng, k=5)
+        assert float(found["d"].mean("fold").sel(set="held-out")) == pytest.approx(2.0, abs=0.5)
+        assert found["n_layer"].sel(layer="l1").values.tolist() == [5, 5, 5, 5]
+        assert np.isnan(found["d_layer"].sel(layer="l0")).all()
+
+    def test_held_out_rows_do_not_take_part_in_the_selection(self, rng):
+        stimuli = table(n_runs=3)
+        activations = planted(stimuli, rng, effect=0.0)
+        out = stimuli["run"] == 0
+        spoiled = {k: v.copy() for k, v in activations.items()}
+        for x in spoiled.values():
+            x[out.to_numpy(), :] = rng.standard_normal((out.sum(), x.sizes["unit"])) * 100
+        a, b = (
+            loc.held_out_selectivity(x, stimuli, "sentence", "nonword", rng=np.random.default_rng(0), k=3)
+            for x in (activations, spoiled)
+        )
+        assert a["n_layer"].sel(fold=0).equals(b["n_layer"].sel(fold=0))
+        assert float(a["t"].sel(fold=0, set="in-sample")) == float(b["t"].sel(fold=0, set="in-sample"))
+
+    def test_split_halves_agree_on_planted_units_and_not_on_noise(self, rng):
+        stimuli = table(n_runs=4, per_run=20)
+        good = loc.split_half(planted(stimuli, rng), stimuli, "sentence", "nonword", k=5)
+        noise = loc.split_half(
+            planted(stimuli, rng, effect=0, n_units=2000), stimuli, "sentence", "nonword", k=40
+        )
+        assert float(good["dice"]) == 1.0
+        assert float(good["r"]) > 0.3
+        assert abs(float(noise["r"])) < 0.1
+        assert float(noise["chance"]) == pytest.approx(40 / 4000)
+        assert float(noise["dice"]) < 0.1
+
+    def test_runs_and_conditions_that_are_missing_are_named(self, rng):
+        stimuli = table()
+        activations = planted(stimuli, rng)
+        with pytest.raises(LabelError, match="lack the columns 'run'"):
+            loc.split_half(activations, stimuli.drop(columns="run"), "sentence", "nonword")
+        with pytest.raises(LabelError, match="needs 2 runs or more"):
+            loc.split_half(activations, stimuli.assign(run=1), "sentence", "nonword")
+        with pytest.raises(LabelError, match="run 0 has the conditions 'nonword', 'sentence'"):
+            loc.split_half(activations, stimuli, "sentence", "faces")
+
+    def test_dice_goes_by_unit_and_not_by_order(self, rng):
+        stimuli = table()
+        mask = loc.localize(planted(stimuli, rng), *sides(stimuli), k=10)["mask"]
+        assert loc.dice(mask, mask[::-1]) == (1.0, pytest.approx(10 / 100))
+        assert loc.dice(mask, ~mask)[0] == 0.0
+        with pytest.raises(ShapeError, match="not about the same units"):
+            loc.dice(mask, mask[:50])
+        with pytest.raises(InvalidValueError, match="both masks are empty"):
+            loc.dice(mask & False, mask & False)
+
+    def test_the_envelope_of_a_layer_profile_is_that_of_random_masks(self, rng):
+        stimuli = table()
+        mask = loc.localize(planted(stimuli, rng, n_units=500), *sides(stimuli), k=100)["mask"]
+        found = loc.layer_profile(mask)
+        assert found["n"].values.sum() == 100
+        draws = loc.random_masks(mask & False | (np.arange(1000) < 100), "uniform", 300, rng=rng)
+        share = draws.values[:, 500:].mean(axis=1)
+        assert np.quantile(share, [0.025, 0.975]) == pytest.approx(
+            [float(found["low"][1]), float(found["high"][1])], abs=0.03
+        )
+
+
+class TestControls:
+    def masks(self, rng, kind, n=20, **options):
+        stimuli = table()
+        found = loc.localize(planted(stimuli, rng, n_units=200), *sides(stimuli), k=20)
+        return found["mask"], loc.random_masks(found["mask"], kind, n, rng=rng, **options)
+
+    def magnitude(self, rng, mask):
+        return mask.copy(data=rng.lognormal(0, 0.3, mask.size))
+
+    def test_uniform_masks_have_the_size_and_none_of_the_units(self, rng):
+        mask, drawn = self.masks(rng, "uniform")
+        assert (drawn.sum("unit") == 20).all()
+        assert not (drawn & mask).any()
+        assert len({tuple(row) for row in drawn.values}) == 20
+
+    def test_layer_matched_masks_have_the_layer_profile(self, rng):
+        mask, drawn = self.masks(rng, "layer-matched")
+        for layer in ("l0", "l1"):
+            inside = mask["layer"].values == layer
+            assert (drawn.values[:, inside].sum(axis=1) == mask.values[inside].sum()).all()
+
+    def test_norm_matched_masks_have_partners_within_a_factor_of_two(self, rng):
+        mask, _ = self.masks(rng, "uniform", n=1)
+        magnitude = self.magnitude(rng, mask)
+        drawn = loc.random_masks(mask, "norm-matched", 10, rng=rng, magnitude=magnitude)
+        assert (drawn["n_unmatched"] == 0).all()
+        for row in drawn.values:
+            for layer in ("l0", "l1"):
+                inside = mask["layer"].values == layer
+                chosen = np.sort(magnitude.values[inside & mask.values])
+                partner = np.sort(magnitude.values[inside & row])
+                assert (np.abs(np.log(chosen / partner)) < np.log(2)).all()
+
+    def test_an_outlier_without_a_partner_is_counted(self, rng):
+        mask, _ = self.masks(rng, "uniform", n=1)
+        magnitude = self.magnitude(rng, mask)
+        magnitude[int(mask.values.nonzero()[0][0])] = 1000.0
+        drawn = loc.random_masks(mask, "norm-matched", 5, rng=rng, magnitude=magnitude)
+        assert (drawn["n_unmatched"] == 1).all()
+        alone = loc.unmatched_units(mask, magnitude)
+        assert alone.values.nonzero()[0].tolist() == [int(mask.values.nonzero()[0][0])]
+        assert loc.outlier_units(magnitude, factor=6).values.nonzero()[0].tolist() == [int(np.argmax(alone.values))]
+
+    def test_mistakes_are_named(self, rng):
+        mask, _ = self.masks(rng, "uniform", n=1)
+        with pytest.raises(InvalidValueError, match="kind must be one of 'uniform', 'layer-matched'"):
+            loc.random_masks(mask, "unifrom", 1, rng=rng)
+        with pytest.raises(ShapeError, match="need the magnitude"):
+            loc.random_masks(mask, "norm-matched", 1, rng=rng)
+        with pytest.raises(InvalidValueError, match="only 0 are left"):
+            loc.random_masks(mask | True, "uniform", 1, rng=rng)
+        with pytest.raises(InvalidValueError, match="n must be 1 or more"):
+            loc.random_masks(mask, "uniform", 0, rng=rng)
+        with pytest.raises(InvalidValueError, match="factor must be above 1"):
+            loc.outlier_units(self.magnitude(rng, mask), factor=1.0)
+
+    def test_the_same_generator_gives_the_same_masks(self, rng):
+        mask, _ = self.masks(rng, "uniform", n=1)
+        a, b = (loc.random_masks(mask, "uniform", 3, rng=np.random.default_rng(4)) for _ in range(2))
+        assert a.equals(b)

@@ -41,8 +41,7 @@ def content_digest(x: xr.DataArray | xr.Dataset) -> str:
 def _update(sha: Any, name: str, variable: xr.Variable) -> None:
     values = np.asarray(variable.values)
     if values.dtype.kind in "OUT":
-        values = values.astype(np.str_)
-        content, kind = "\x1f".join(values.ravel()).encode(), "str"
+        content, kind = "\x1f".join(as_text(values, name).ravel()).encode(), "str"
     elif values.dtype.kind in "fiub":
         little = values.astype(values.dtype.newbyteorder("<"), copy=False)
         content, kind = np.ascontiguousarray(little).tobytes(), values.dtype.str.lstrip("<>=|")
@@ -53,6 +52,17 @@ def _update(sha: Any, name: str, variable: xr.Variable) -> None:
     head = {"name": name, "dims": list(variable.dims), "shape": list(values.shape), "kind": kind}
     sha.update(canonical_json({**head, "attrs": variable.attrs}).encode())
     sha.update(content)
+
+
+def as_text(values: np.ndarray, name: str) -> np.ndarray:
+    """Return text of any of numpy's three kinds as fixed-width text; refuse what is no text."""
+    if values.dtype.kind == "U":
+        return values
+    plain = values.astype(object)
+    other = [item for item in plain.ravel() if not isinstance(item, str)]
+    if other:
+        raise InvalidValueError(f"{name!r} holds {other[0]!r}, which is neither a number nor text.")
+    return plain.astype(np.str_)
 
 
 def canonical_json(value: Any) -> str:

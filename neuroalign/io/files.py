@@ -109,7 +109,7 @@ def write_bytes(content: bytes, path: str | Path) -> None:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write text to ``path`` atomically, as UTF-8 with ``\\n`` line ends."""
+    """Write text to ``path`` atomically, as UTF-8."""
     write_bytes(text.encode("utf-8"), path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ..errors import FileError, InvalidValueError
-from .digests import canonical_json, content_digest
+from .digests import as_text, canonical_json, content_digest
 from .files import write_bytes
 from .provenance import provenance
 
@@ -73,6 +73,8 @@ def _encode(x: xr.DataArray | xr.Dataset, digest: str, made: dict[str, Any]) -> 
     attrs[""] = dict(plain.attrs)
     plain = plain.drop_attrs()
     for name in plain.variables:
+        if plain[name].dtype.kind in "OT":
+            plain[name] = plain[name].variable.copy(data=as_text(plain[name].values, str(name)))
         plain[name].encoding = {}
     plain.encoding = {}
     plain.attrs = {

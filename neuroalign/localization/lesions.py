@@ -85,13 +85,14 @@ def _score(
 
 
 def _key(model: LanguageModel, mask: xr.DataArray | None, task: Task, mode: str) -> dict[str, Any]:
-    digest = None if mask is None else io.content_digest(mask.reset_coords(drop=True).drop_attrs())
-    units = None if mask is None else io.content_digest(mask[["layer", "site", "index"]].coords.to_dataset())
+    units = None
+    if mask is not None:
+        other = set(mask.coords) - {"layer", "site", "index"}
+        units = io.content_digest(mask.drop_vars(other).drop_attrs().rename("mask"))
     said = pd.util.hash_pandas_object(task.pairs, index=False).sum() if hasattr(task, "pairs") else repr(task)
     return {
         "model": model.digest,
-        "mask": digest,
-        "units": units,
+        "mask": units,
         "task": [str(said), getattr(task, "prefix", None)],
         "mode": mode,
     }

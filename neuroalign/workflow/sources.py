@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+STEP, LEAD = 0.1, 40.0  # seconds: grid of the low-level features, and how far before the first volume it begins
+
+
 class LayerFile(Mapping[str, xr.DataArray]):
     """The layers of an activation file as a mapping: each is read, and its digest checked, when asked for."""
 
@@ -95,12 +98,16 @@ def own_series(path: str | Path) -> xr.DataArray:
 def low_level_features(words: pd.DataFrame, times: np.ndarray, tr: float) -> xr.DataArray:
     """Return word rate and letter rate under the canonical HRF, (time, feature), z-scored.
 
-    What a listener's brain follows without understanding a word: the baseline for every model.
+    What a listener's brain follows without understanding a word: the baseline for every model. Words are
+    counted on a grid of 0.1 s before the convolution: counted at the rate of the volumes, the word rate agrees
+    with the one shipped with alice_fmri at r = .91, on this grid at .99.
     """
-    edges = np.append(times, times[-1] + tr)
+    start = times[0] - LEAD
+    edges = start + STEP * np.arange(int(round((times[-1] + tr - start) / STEP)) + 1)
     letters = words["text"].str.count(r"\w").to_numpy(dtype=float)
     rates = [np.histogram(words["onset"], bins=edges, weights=w)[0] for w in (None, letters)]
-    values = datasets.convolve_hrf(np.stack(rates, axis=1).astype(float), tr)
+    fine = datasets.convolve_hrf(np.stack(rates, axis=1).astype(float), STEP)
+    values = fine[np.round((times - start) / STEP).astype(int)]
     return xr.DataArray(
         stats.standardize(values),
         dims=("time", "feature"),

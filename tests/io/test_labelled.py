@@ -73,6 +73,17 @@ def test_the_digest_depends_on_values_labels_and_attributes_but_not_on_provenanc
     assert len({io.content_digest(x) for x in others}) == len(others)
 
 
+def test_text_of_every_kind_is_stored_and_what_is_no_text_is_refused(tmp_path):
+    x = xr.concat([array().isel(stimulus=0, drop=True)] * 2, pd.Index(["aé", "b"], name="fold"))
+    for labels in (pd.Index(["aé", "b"]), np.array(["aé", "b"], dtype=object), np.array(["aé", "b"])):
+        io.save(x.assign_coords(fold=labels), tmp_path / "x.nc")
+        found = io.load(tmp_path / "x.nc")
+        assert found.fold.values.tolist() == ["aé", "b"]
+        assert found.fold.dtype.kind == "U"
+    with pytest.raises(InvalidValueError, match="'fold' holds (None|nan), which is neither a number nor text"):
+        io.save(x.assign_coords(fold=np.array(["a", None], dtype=object)), tmp_path / "x.nc")
+
+
 def test_provenance_names_inputs_parameters_seed_and_versions(tmp_path):
     io.save(array(), tmp_path / "x.nc", inputs={"a": "00"}, params={"k": 0.5}, seed=7)
     made = io.load(tmp_path / "x.nc").attrs["provenance"]

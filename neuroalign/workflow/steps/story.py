@@ -224,8 +224,8 @@ def story_rsa(paths: Paths) -> None:
         file = LayerFile(paths.activations("story", twin))
         inputs[twin] = io.layers_digest(file.path)
         for layer, depth in tqdm(_chosen(file, section).items(), desc=f"RDMs, {twin}", unit="layer"):
-            volumes = _volumes(file, layer, words, times, section)
-            response = datasets.convolve_hrf(volumes, _tr(times))
+            centred = _volumes(file, layer, words, times - _tr(times) / 2, section)  # the HRF counts from t
+            response = datasets.convolve_hrf(centred, _tr(times))
             models.append(rsa.rdm(rsa.window_patterns(_as_series(response), section.window, how="mean")))
             kinds.append((twin, layer, depth))
     stacked = xr.concat([m.drop_attrs() for m in models], pd.Index(range(len(models)), name="model"))

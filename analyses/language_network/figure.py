@@ -15,7 +15,9 @@ KINDS = {
     "uniform": COLOURS["sky"],
     "layer-matched": COLOURS["green"],
     "norm-matched": COLOURS["purple"],
+    "layer-matched without outliers": COLOURS["orange"],
 }
+LABELS = {"layer-matched without outliers": "layer-matched,\nno outliers"}
 
 
 def main(number: str, path: str) -> None:
@@ -43,15 +45,19 @@ def localizer(table: pd.DataFrame, about: dict) -> tuple:
     profile.legend()
     selective.axhline(0, color=GREY, linewidth=0.6)
     selective.set(ylabel="Cohen's d on held-out runs", title="How selective they stay")
+    kinds = ("in-sample", "held-out", "random")
     groups, colours = {}, {}
     for name, colour in NETWORKS.items():
-        for kind in ("in-sample", "held-out", "random"):
+        for kind in kinds:
             rows = (overall["network"] == name) & (overall["quantity"] == f"{kind}_d")
-            label = f"{name}, {'random units' if kind == 'random' else kind}"
-            groups[label], colours[label] = overall.loc[rows, "value"], GREY if kind == "random" else colour
-    plotting.distributions(folds, groups, colours=colours)
+            groups[f"{name} {kind}"] = overall.loc[rows, "value"]
+            colours[f"{name} {kind}"] = GREY if kind == "random" else colour
+    plotting.distributions(folds, groups, colours=colours, labels=kinds * len(NETWORKS))
     folds.axhline(0, color=GREY, linewidth=0.6)
-    folds.set(ylabel="mean Cohen's d (a dot a held-out run)", title="Selected against random units")
+    folds.axvline(len(kinds) - 0.5, color=GREY, linewidth=0.6)
+    for x, (name, colour) in enumerate(NETWORKS.items()):
+        folds.text(0.25 + 0.5 * x, 1, name, color=colour, transform=folds.transAxes, ha="center", va="bottom")
+    folds.set(ylabel="mean Cohen's d")
     plotting.panel_letters(axes[0])
     return figure, "Language-selective units", localizer_caption(overall, about)
 
@@ -76,7 +82,7 @@ def localizer_caption(overall: pd.DataFrame, about: dict) -> str:
         f"{'absolute' if params['absolute'] else 'signed'} activations), beside the untrained twin: the same "
         f"architecture with random weights. a, share of each layer that is selected; grey, what a random mask of "
         f"this size gives (95 %). b, selectivity of the selected units of a layer, selected on the other runs and "
-        f"measured on the run left out, averaged over {notes['n_runs']} runs. c, the same over all layers, a dot "
+        f"measured on the run left out, averaged over {notes['n_runs']} runs; a gap, no unit is selected there. c, the same over all layers, a dot "
         f"a run. {say('trained')}. {say('untrained')}. An untrained network also tells sentences from nonwords, "
         "so selectivity alone does not show that language was learned."
     )
@@ -92,7 +98,9 @@ def lesions(table: pd.DataFrame, about: dict) -> tuple:
     groups |= {f"random, {kind}": table.loc[table["kind"] == kind, "accuracy"] for kind in kinds}
     colours = dict.fromkeys(named, COLOURS["vermillion"]) | {"intact": "black"}
     colours |= {f"random, {kind}": KINDS[kind] for kind in kinds}
-    plotting.distributions(ax, groups, colours=colours)
+    short = ["intact", *(name.replace(" without", ",\nno") for name in named)]
+    short += [f"random, {LABELS.get(kind, kind)}" for kind in kinds]
+    plotting.distributions(ax, groups, colours=colours, labels=short)
     for name in ("intact", "language"):
         ax.axhline(table.loc[name, "accuracy"], color=colours[name], linewidth=0.6, linestyle="--", zorder=1)
     ax.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
@@ -103,7 +111,7 @@ def lesions(table: pd.DataFrame, about: dict) -> tuple:
         effects.scatter(row["effect"], y, color=COLOURS["vermillion"], s=16, zorder=3)
     effects.axvline(0, color=GREY, linewidth=0.6)
     effects.set_yticks(range(len(named)), [f"{n}\n({table.loc[n, 'n_units']} units)" for n in named[::-1]])
-    effects.set(xlabel="change in accuracy, 95 % interval over items", title="Against the intact network")
+    effects.set(xlabel="change in accuracy (95 % CI)", title="Against intact")
     plotting.panel_letters(axes[0])
     return figure, "What minimal pairs lose without the units", lesion_caption(table, named, kinds, about)
 
@@ -113,7 +121,8 @@ def lesion_caption(table: pd.DataFrame, named: list[str], kinds: list[str], abou
     parts = []
     for name in named:
         row = table.loc[name]
-        p = ", ".join(f"{kind} {row[f'p_{kind}']:.3f}" for kind in kinds)
+        matched = [kind for kind in kinds if ("outliers" in kind) == (name == "language without outliers")]
+        p = ", ".join(f"{kind} {row[f'p_{kind}']:.3f}" for kind in matched)
         parts.append(
             f"{name} ({row['n_units']} units): {row['accuracy']:.3f}, change {row['effect']:+.3f} "
             f"[{row['low']:+.3f}, {row['high']:+.3f}], p against {p}"
@@ -140,21 +149,26 @@ def lesion_caption(table: pd.DataFrame, named: list[str], kinds: list[str], abou
 
 def survives(table: pd.DataFrame, kinds: list[str]) -> str:
     """Say in words which contrast holds: against which kinds of control the loss is outside all random ones."""
-    sentences = []
-    for name in ("language", "language without outliers"):
-        loss = table.loc[name, "effect"]
-        beaten = [k for k in kinds if loss < table.loc[table["kind"] == k, "effect"].min()]
-        rest = [k for k in kinds if k not in beaten]
-        text = f"The loss with '{name}' silenced is larger than with every random mask that is "
-        text += f"{', '.join(beaten)}" if beaten else "of no kind"
-        if rest:
-            counts = [
-                f"{(table.loc[table['kind'] == k, 'effect'] <= loss).sum()} of {(table['kind'] == k).sum()} {k}"
-                for k in rest
-            ]
-            text += f"; as much or more is lost with {', '.join(counts)} masks"
-        sentences.append(text + ".")
+    own = [kind for kind in kinds if "outliers" not in kind]
+    without = [kind for kind in kinds if "outliers" in kind]
+    sentences = [compare(table, "language", own)]
+    if without:
+        sentences.append(compare(table, "language without outliers", without))
     return " ".join(sentences)
+
+
+def compare(table: pd.DataFrame, name: str, kinds: list[str]) -> str:
+    loss = table.loc[name, "effect"]
+    worse = {kind: int((table.loc[table["kind"] == kind, "effect"] <= loss).sum()) for kind in kinds}
+    total = {kind: int((table["kind"] == kind).sum()) for kind in kinds}
+    parts = [
+        f"more than any of the {total[kind]} {kind} masks"
+        if not n
+        else f"no more than {n} of {total[kind]} {kind} masks"
+        for kind, n in worse.items()
+    ]
+    verb = "costs" if loss < 0 else "does not cost accuracy; it costs"
+    return f"Silencing '{name}' {verb} {', and '.join(parts)}."
 
 
 if __name__ == "__main__":

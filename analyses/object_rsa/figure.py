@@ -29,15 +29,20 @@ def draw(table: pd.DataFrame) -> object:
     for ax, method in zip(axes[0], methods, strict=True):
         part = table[(table["method"] == method) & (table["model"] != "noise ceiling")]
         mean = part[part["subject"] == "mean"].set_index("model")
-        dots = {model: part[(part["model"] == model) & (part["subject"] != "mean")]["value"] for model in mean.index}
+        dots = {
+            model: part[(part["model"] == model) & (part["subject"] != "mean")]["value"]
+            for model in mean.index
+        }
         intervals = {model: (row["low"], row["high"]) for model, row in mean.iterrows()}
         plotting.bars_with_dots(ax, mean["value"].to_dict(), dots, intervals=intervals)
-        ceiling = table[(table["method"] == method) & (table["model"] == "noise ceiling")].set_index("subject")
+        ceiling = table[(table["method"] == method) & (table["model"] == "noise ceiling")].set_index(
+            "subject"
+        )
         plotting.ceiling_band(ax, *ceiling.loc[["lower", "upper"], "value"])
         for x, (_, row) in enumerate(mean.iterrows()):
             if row["p_fdr"] < 0.05:
                 ax.text(x, ceiling.loc["upper", "value"] + 0.01, "*", ha="center", va="bottom")
-        ax.set(ylabel=f"{method} correlation with subjects' RDMs", title=method.capitalize())
+        ax.set(ylabel=f"{method.capitalize()} r with people's RDMs", title=method.capitalize())
         ax.legend(loc="upper right", bbox_to_anchor=(1, 0.98))
     plotting.panel_letters(axes[0])
     return figure

@@ -11,6 +11,7 @@ from neuroalign import io, plotting
 from neuroalign.plotting import COLOURS, GREY
 
 NETWORKS = {"trained": COLOURS["blue"], "untrained": COLOURS["orange"]}
+DOWNSAMPLE = {"average": "averaged", "sum": "summed", "lanczos": "Lanczos-filtered"}
 ROWS = ("group mean", "left-out listener")
 
 
@@ -75,7 +76,7 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     text = (
         f"Cross-validated correlation of ridge predictions with six regions ({data}; {notes['n_subjects']} "
         f"listeners, {notes['n_times']} volumes; {params['n_folds']} contiguous test blocks, {params['purge']} "
-        f"volumes purged on either side; word activations {params['downsample']} in each volume, delays "
+        f"volumes purged on either side; word activations {DOWNSAMPLE[params['downsample']]} in each volume, delays "
         f"{params['delays']} volumes; one penalty a target, chosen inside the training rows). Top, the mean over "
         "listeners; bottom, weights fitted to the mean of the other listeners and scored on the listener left out "
         f"(band: 95 % bootstrap interval over listeners). Dashed, low-level baseline ({baseline(params)}); grey, "
@@ -84,7 +85,8 @@ def caption(table: pd.DataFrame, about: dict) -> str:
         f"high): {'; '.join(parts)}. The gain over the baseline has an interval above 0 in {above['trained']} of "
         f"{total} layers x regions for the trained and {above['untrained']} for the untrained network, "
         "uncorrected for their number. "
-        f"{100 * notes['edge_share']:.0f} % of penalties are at an edge of the grid."
+        f"{100 * notes['upper_edge']:.0f} % of penalties are at the upper edge of the grid (nothing to predict), "
+        f"{100 * notes['lower_edge']:.0f} % at the lower."
     )
     return text + truth(notes) + excluded(notes)
 
@@ -95,7 +97,12 @@ def baseline(params: dict) -> str:
 
 def truth(notes: dict) -> str:
     known = notes["truth"]
-    return f" Planted: {known['planted_layer']}, signal-to-noise {known['snr']}." if known else ""
+    if not known:
+        return ""
+    planted = ", ".join(
+        f"{roi} {layer} at {known['snr'][roi]:g}" for roi, layer in known["planted_layer"].items()
+    )
+    return f" Planted layer and signal-to-noise ratio: {planted}."
 
 
 def excluded(notes: dict) -> str:

@@ -38,13 +38,13 @@ def draw(table: pd.DataFrame, about: dict) -> object:
         lines[name], bands[name] = part["value"], (part["low"], part["high"])
         depth = part["depth"].to_numpy()
     plotting.layer_lines(layers, depth, lines, colours=NETWORKS, bands=bands)
-    layers.set(ylabel=f"{about['notes']['method']} r with listeners' RDMs", title="Layers")
+    layers.set(ylabel=f"{about['notes']['method'].capitalize()} r with listeners' RDMs", title="Layers")
     layers.legend()
     part = table[table["network"] == "baseline"]
     for x, (_, row) in enumerate(part.iterrows()):
         baselines.plot([x, x], [row["low"], row["high"]], color="black", linewidth=1)
         baselines.scatter(x, row["value"], color=COLOURS["vermillion"], s=16, zorder=3)
-    baselines.set_xticks(range(len(part)), part["layer"], rotation=30, ha="right")
+    baselines.set_xticks(range(len(part)), part["layer"], rotation=30, ha="right", rotation_mode="anchor")
     baselines.set(title="What is not language", xlim=(-0.6, len(part) - 0.4))
     plotting.panel_letters(axes[0])
     return figure

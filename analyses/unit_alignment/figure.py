@@ -33,9 +33,7 @@ def draw(table: pd.DataFrame) -> object:
         groups = {roi: random.loc[random["roi"] == roi, "value"] for roi in rois}
         plotting.distributions(ax, groups, colours=dict.fromkeys(rois, GREY))
         language = part[part["set"] == "language"].set_index("roi")["value"]
-        ax.scatter(
-            range(len(rois)), language[rois], marker="D", s=22, color=COLOURS["vermillion"], zorder=5
-        )
+        ax.scatter(range(len(rois)), language[rois], marker="D", s=22, color=COLOURS["vermillion"], zorder=5)
         ax.axhline(0, color="black", linewidth=0.5)
         ax.set(ylabel=f"cross-validated r, {score}")
     axes[0, 0].scatter([], [], marker="D", color=COLOURS["vermillion"], label="language units")

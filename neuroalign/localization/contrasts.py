@@ -91,8 +91,8 @@ def localize(
     Returns
     -------
     xarray.Dataset
-        Along ``unit`` (coordinates layer, site, index): ``t``, one-sided ``p``, Cohen's ``d`` (difference over
-        the pooled standard deviation), and ``mask``. ``attrs`` holds the selection and ``n_undefined``, the
+        Along ``unit`` (coordinates layer, site, index): ``t``, one-sided ``p``, Cohen's ``d`` (difference
+        over the pooled standard deviation), and ``mask``. ``attrs`` holds the selection and ``n_undefined``, the
         number of constant units, which are NaN and never selected.
 
     Raises
@@ -105,9 +105,9 @@ def localize(
     AlKhamissi, Tuckute, Bosselut & Schrimpf (2025), The LLM Language Network, section 3.
     """
     parts = []
-    for layer in activations:
-        t, p, d = contrast_statistics(activations[layer], positive, negative, absolute=absolute, name=str(layer))
-        parts.append((str(layer), t, p, d))
+    for name in map(str, activations):
+        t, p, d = contrast_statistics(activations[name], positive, negative, absolute=absolute, name=name)
+        parts.append((name, t, p, d))
     if not parts:
         raise ShapeError("activations have no layer.")
     layer = np.concatenate([np.full(t.size, name) for name, t, _, _ in parts])
@@ -115,7 +115,9 @@ def localize(
     t, p, d = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
     if k is not None or q is not None or fraction_per_layer is not None:
         fraction = None
-    chosen = select_units(t, p=p, layer=layer, fraction=fraction, k=k, q=q, fraction_per_layer=fraction_per_layer)
+    chosen = select_units(
+        t, p=p, layer=layer, fraction=fraction, k=k, q=q, fraction_per_layer=fraction_per_layer
+    )
     rule = {"fraction": fraction, "k": k, "q": q, "fraction_per_layer": fraction_per_layer}
     attrs = {key: value for key, value in rule.items() if value is not None}
     attrs |= {"absolute": absolute, "n_positive": len(positive), "n_negative": len(negative)}
@@ -162,9 +164,12 @@ def _rows(found: np.ndarray, positive: Any, negative: Any, name: str) -> list[np
     return [np.array([position[label] for label in side], dtype=np.intp) for side in wanted]
 
 
-def unit_magnitude(activations: Mapping[str, xr.DataArray] | xr.Dataset, *, site: str = "block") -> xr.DataArray:
-    """Return every unit's mean absolute activation over the stimuli, along the flat ``unit`` dim of a mask."""
-    parts = {str(layer): np.abs(activations[layer].values).mean(axis=0, dtype=np.float64) for layer in activations}
+def unit_magnitude(
+    activations: Mapping[str, xr.DataArray] | xr.Dataset, *, site: str = "block"
+) -> xr.DataArray:
+    """Return every unit's mean absolute activation over the stimuli, along a mask's ``unit`` dim."""
+    names = [str(layer) for layer in activations]
+    parts = {name: np.abs(activations[name].values).mean(axis=0, dtype=np.float64) for name in names}
     layer = np.concatenate([np.full(v.size, name) for name, v in parts.items()])
     index = np.concatenate([np.arange(v.size) for v in parts.values()])
     template = make_mask(np.zeros(layer.size, dtype=bool), layer=layer, site=site, index=index)

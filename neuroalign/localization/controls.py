@@ -7,6 +7,7 @@ import xarray as xr
 
 from ..errors import InvalidValueError, ShapeError, choice
 from ..schema import check
+from .masks import align_masks
 
 __all__ = ["CONTROL_KINDS", "outlier_units", "random_masks", "unmatched_units"]
 
@@ -20,6 +21,7 @@ def random_masks(
     *,
     rng: np.random.Generator,
     magnitude: xr.DataArray | None = None,
+    exclude: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Return n random masks of the units that ``mask`` leaves out.
 
@@ -37,6 +39,8 @@ def random_masks(
     rng : numpy.random.Generator
     magnitude : DataArray (unit,), optional
         Mean absolute activation of every unit (``unit_magnitude``); needed for ``norm-matched``.
+    exclude : DataArray (unit,) of bool, optional
+        Units that no control may hold either, such as outlier dimensions.
 
     Returns
     -------
@@ -59,45 +63,66 @@ def random_masks(
         size = magnitude.values
     else:
         size = np.ones(mask.sizes["unit"])
+    free = ~mask.values
+    if exclude is not None:
+        free &= ~align_masks(mask, exclude)
     draws = np.zeros((n, mask.sizes["unit"]), dtype=bool)
     for draw in draws:
-        CONTROL_KINDS[kind](draw, mask.values, mask["layer"].values, size, rng)
+        CONTROL_KINDS[kind](draw, mask.values, free, mask["layer"].values, size, rng)
     n_unmatched = int(mask.sum()) - draws.sum(axis=1)
     coords = {**mask.coords, "n_unmatched": ("draw", n_unmatched)}
     return xr.DataArray(draws, dims=("draw", "unit"), coords=coords, attrs={"kind": kind}, name="mask")
 
 
 def _uniform(
-    draw: np.ndarray, mask: np.ndarray, layer: np.ndarray, size: np.ndarray, rng: np.random.Generator
+    draw: np.ndarray,
+    mask: np.ndarray,
+    free: np.ndarray,
+    layer: np.ndarray,
+    size: np.ndarray,
+    rng: np.random.Generator,
 ) -> None:
-    draw[_some(np.flatnonzero(~mask), int(mask.sum()), rng, "all layers")] = True
+    draw[_some(np.flatnonzero(free), int(mask.sum()), rng, "all layers")] = True
 
 
 def _layer_matched(
-    draw: np.ndarray, mask: np.ndarray, layer: np.ndarray, size: np.ndarray, rng: np.random.Generator
+    draw: np.ndarray,
+    mask: np.ndarray,
+    free: np.ndarray,
+    layer: np.ndarray,
+    size: np.ndarray,
+    rng: np.random.Generator,
 ) -> None:
     for name in dict.fromkeys(layer[mask].tolist()):
         inside = layer == name
-        draw[_some(np.flatnonzero(inside & ~mask), int((inside & mask).sum()), rng, str(name))] = True
+        draw[_some(np.flatnonzero(inside & free), int((inside & mask).sum()), rng, str(name))] = True
 
 
 def _norm_matched(
-    draw: np.ndarray, mask: np.ndarray, layer: np.ndarray, size: np.ndarray, rng: np.random.Generator
+    draw: np.ndarray,
+    mask: np.ndarray,
+    free: np.ndarray,
+    layer: np.ndarray,
+    size: np.ndarray,
+    rng: np.random.Generator,
 ) -> None:
-    with np.errstate(divide="ignore"):
-        log = np.log(size)
     for name in dict.fromkeys(layer[mask].tolist()):
         inside = layer == name
-        free = np.flatnonzero(inside & ~mask)
+        left = np.flatnonzero(inside & free)
         for unit in rng.permutation(np.flatnonzero(inside & mask)):
-            with np.errstate(invalid="ignore"):
-                distance = np.where(log[free] == log[unit], 0.0, np.abs(log[free] - log[unit]))
+            distance = _log_ratio(size[left], size[unit])
             near = np.argsort(distance, kind="stable")[:N_NEAREST]
             near = near[distance[near] <= np.log(FACTOR)]
             if near.size:
                 taken = rng.choice(near)
-                draw[free[taken]] = True
-                free = np.delete(free, taken)
+                draw[left[taken]] = True
+                left = np.delete(left, taken)
+
+
+def _log_ratio(sizes: np.ndarray, size: float) -> np.ndarray:
+    """Return |log(sizes / size)|; two units that never act are alike."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sizes == size, 0.0, np.abs(np.log(sizes) - np.log(size)))
 
 
 CONTROL_KINDS = {"uniform": _uniform, "layer-matched": _layer_matched, "norm-matched": _norm_matched}
@@ -116,21 +141,18 @@ def unmatched_units(mask: xr.DataArray, magnitude: xr.DataArray) -> xr.DataArray
     """
     check(mask, "mask")
     alone = np.zeros(mask.shape, dtype=bool)
-    with np.errstate(divide="ignore"):
-        log = np.log(magnitude.values)
     for unit in np.flatnonzero(mask.values):
         free = (mask["layer"].values == mask["layer"].values[unit]) & ~mask.values
-        with np.errstate(invalid="ignore"):
-            distance = np.where(log[free] == log[unit], 0.0, np.abs(log[free] - log[unit]))
+        distance = _log_ratio(magnitude.values[free], magnitude.values[unit])
         alone[unit] = not (distance <= np.log(FACTOR)).any()
     return mask.copy(data=alone)
 
 
 def outlier_units(magnitude: xr.DataArray, *, factor: float = 6.0) -> xr.DataArray:
-    """Return the mask of outlier dimensions: mean absolute activation over ``factor`` times the layer's median.
+    """Return the mask of outlier dimensions: magnitude over ``factor`` times the layer's median.
 
-    Residual streams have a few dimensions whose activation is far larger than the rest; silencing them harms a
-    network whatever they stand for.
+    The residual stream has a few dimensions whose activation is far larger than the rest; silencing them
+    harms a network whatever they stand for.
 
     References
     ----------

@@ -60,7 +60,9 @@ def lesion_scores(
         The first mask is ``"intact"``.
     """
     if INTACT in masks:
-        raise LabelError(f"a mask cannot be called {INTACT!r}: that is the name of the model without a lesion.")
+        raise LabelError(
+            f"a mask cannot be called {INTACT!r}: that is the name of the model without a lesion."
+        )
     score: Callable[[], xr.DataArray] | None = None
     rows = []
     for name in tqdm([INTACT, *masks], desc="lesions", unit="mask", disable=not progress, mininterval=1):
@@ -196,9 +198,13 @@ def summarize_lesions(
         row |= {"effect": effect[name], "low": np.nan, "high": np.nan}
         if name in named:
             change = right.sel(mask=name).values.astype(float) - right.sel(mask=INTACT).values
-            found = bootstrap(lambda i, change=change: change[i].mean(), change.size, n=n_bootstrap, rng=rng)
+            found = bootstrap(_mean_of(change), change.size, n=n_bootstrap, rng=rng)
             row |= {"low": float(found.lower), "high": float(found.upper)}
             for kind, group in controls.items():
                 row[f"p_{kind}"] = float(p_value(effect[name], effect[group].to_numpy(), tail="less"))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], float]:
+    return lambda chosen: float(values[chosen].mean())

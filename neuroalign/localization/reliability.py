@@ -10,10 +10,10 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
-from ..errors import InvalidValueError, LabelError, ShapeError, listing
-from ..schema import align
+from ..errors import InvalidValueError, LabelError, listing
 from .contrasts import contrast_statistics, localize
 from .controls import random_masks
+from .masks import align_masks
 
 __all__ = ["dice", "held_out_selectivity", "layer_profile", "split_half"]
 
@@ -66,7 +66,7 @@ def held_out_selectivity(
         found = localize(activations, *_sides(train, positive, negative), **selection)
         parts = [
             contrast_statistics(
-                activations[layer],
+                activations[str(layer)],
                 *_sides(test, positive, negative),
                 absolute=bool(selection.get("absolute", False)),
             )
@@ -101,7 +101,9 @@ def _mean(values: np.ndarray) -> float:
 def _runs(stimuli: pd.DataFrame, positive: str, negative: str) -> list[Any]:
     missing = [column for column in ("stimulus", "condition", "run") if column not in stimuli.columns]
     if missing:
-        raise LabelError(f"stimuli lack the columns {listing(missing)}; they have {listing(stimuli.columns)}.")
+        raise LabelError(
+            f"stimuli lack the columns {listing(missing)}; they have {listing(stimuli.columns)}."
+        )
     runs = list(dict.fromkeys(stimuli["run"].tolist()))
     if len(runs) < 2:
         raise LabelError(f"held-out selectivity needs 2 runs or more; got {listing(runs)}.")
@@ -156,15 +158,7 @@ def dice(a: xr.DataArray, b: xr.DataArray) -> tuple[float, float]:
     ShapeError
         If the masks are not about the same units.
     """
-    tables = [
-        pd.DataFrame({"unit": list(zip(*(m[c].values.tolist() for c in ("layer", "site", "index")), strict=True))})
-        for m in (a, b)
-    ]
-    try:
-        _, matched = align(tables[0], tables[1].assign(selected=b.values), on="unit", names=("mask a", "mask b"))
-    except LabelError as error:
-        raise ShapeError(f"the masks are not about the same units: {error}") from error
-    x, y = a.values, matched["selected"].to_numpy()
+    x, y = a.values, align_masks(a, b)
     total = int(x.sum() + y.sum())
     if not total:
         raise InvalidValueError("both masks are empty: their overlap is undefined.")

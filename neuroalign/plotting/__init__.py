@@ -1,4 +1,4 @@
-"""One style; functions that take an axis and values and return the axis; figures saved the same way each time."""
+"""One style; functions that take an axis and values and return the axis; one way of saving."""
 
 from .panels import bars_with_dots, ceiling_band, distributions, envelope, layer_lines
 from .style import COLOURS, GREY, MM, figure, panel_letters, save_figure, style

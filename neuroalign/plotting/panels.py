@@ -50,7 +50,7 @@ def envelope(ax: Axes, depth: Any, low: Any, high: Any, *, label: str) -> Axes:
 def ceiling_band(
     ax: Axes, lower: float, upper: float, *, label: str | None = "noise ceiling", x: Any = None
 ) -> Axes:
-    """Draw the noise ceiling as a grey band with both bounds, over the whole axis or over ``x`` (from, to)."""
+    """Draw the noise ceiling as a grey band with both bounds, over the axis or over ``x`` (from, to)."""
     if x is None:
         ax.axhspan(lower, upper, color=GREY, alpha=0.25, linewidth=0, label=label, zorder=0)
     else:
@@ -59,7 +59,13 @@ def ceiling_band(
 
 
 def distributions(
-    ax: Axes, groups: Mapping[str, Any], *, colours: Mapping[str, str], seed: int = 0, width: float = 0.32
+    ax: Axes,
+    groups: Mapping[str, Any],
+    *,
+    colours: Mapping[str, str],
+    labels: Sequence[str] | None = None,
+    seed: int = 0,
+    width: float = 0.32,
 ) -> Axes:
     """Draw every value of each group as a dot, beside the group's median and its 5th to 95th percentile.
 
@@ -69,6 +75,8 @@ def distributions(
     groups : mapping of name to array (n,)
         Groups stand side by side in this order.
     colours : mapping of name to colour
+    labels : sequence of str, optional
+        What stands below the groups; their names where None.
     seed : int
         Of the sideways jitter.
     """
@@ -81,7 +89,7 @@ def distributions(
             low, middle, high = np.nanpercentile(values, [5, 50, 95])
             ax.plot([x, x], [low, high], color="black", linewidth=0.8, zorder=4)
             ax.plot([x - width, x + width], [middle, middle], color="black", linewidth=1.4, zorder=4)
-    ax.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right")
+    ax.set_xticks(range(len(groups)), list(labels or groups), rotation=30, ha="right", rotation_mode="anchor")
     return ax
 
 
@@ -103,5 +111,5 @@ def bars_with_dots(
         if intervals and name in intervals:
             ax.plot([x, x], intervals[name], color="black", linewidth=1, zorder=4)
     ax.axhline(0, color="black", linewidth=0.6)
-    ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    ax.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     return ax

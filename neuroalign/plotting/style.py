@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -36,7 +37,7 @@ COLOURS = {
 SETTINGS: dict[str, Any] = {
     "axes.labelsize": 7,
     "axes.linewidth": 0.6,
-    "axes.prop_cycle": mpl.cycler(color=list(COLOURS.values())),
+    "axes.prop_cycle": cycler(color=list(COLOURS.values())),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 8,
@@ -88,9 +89,11 @@ def figure(
 
 
 def panel_letters(axes: Iterable[Axes]) -> None:
-    """Put a, b, c ... at the upper left of the axes."""
+    """Put a, b, c ... at the upper left of the axes, before their titles."""
     for letter, ax in zip("abcdefghijklmnopqrstuvwxyz", axes, strict=False):
-        ax.set_title(letter, loc="left", fontweight="bold", fontsize=9)
+        title = ax.get_title()
+        ax.set_title("")
+        ax.set_title(rf"$\mathbf{{{letter}}}$  {title}", loc="left")
 
 
 def save_figure(
@@ -117,7 +120,10 @@ def save_figure(
     """
     stem = Path(stem)
     written = []
-    for extension, metadata in (("pdf", {"CreationDate": None, "ModDate": None}), ("png", {"Software": None})):
+    for extension, metadata in (
+        ("pdf", {"CreationDate": None, "ModDate": None}),
+        ("png", {"Software": None}),
+    ):
         buffer = BytesIO()
         drawn.savefig(buffer, format=extension, metadata=metadata)
         written.append(stem.with_name(f"{stem.name}.{extension}"))

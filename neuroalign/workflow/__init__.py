@@ -1,4 +1,4 @@
-"""What the Snakemake rules call: one function a step, the study's configuration, the report, the command line."""
+"""What the Snakemake rules call: steps, the study's configuration, the report, the command line."""
 
 from .config import Study, load_study
 

@@ -161,7 +161,9 @@ def _run(config: Path, cores: int, directory: Path) -> None:
             hold(snakemake.pid)
             code = snakemake.wait()
         if code:
-            typer.echo(f"{study.name}: a step failed; its log is named above. Nothing half-written stands.", err=True)
+            typer.echo(
+                f"{study.name}: a step failed; its log is named above. Nothing half-written stands.", err=True
+            )
             raise typer.Exit(code)
         if before is not None and report.stat().st_mtime_ns == before:
             typer.echo(f"{study.name}: nothing to do, everything is up to date: {report}")

@@ -224,7 +224,7 @@ def _say(item: Any) -> str:
 
 
 def _known(path: tuple[Any, ...]) -> list[str]:
-    sections = {
+    sections: dict[tuple[Any, ...], type[Section]] = {
         (): Study,
         ("model",): Model,
         ("localizer",): Localizer,

@@ -67,7 +67,7 @@ class Paths:
         study = self.study
         if what == "localizer" and study.localizer is not None:
             source = study.localizer.stimuli
-            decides = (source, study.localizer.pool, study.localizer.max_tokens)
+            decides: tuple = (source, study.localizer.pool, study.localizer.max_tokens)
         elif what == "story" and study.story is not None:
             source = study.story.words or study.story.responses
             decides = (source, study.story.pool, study.story.context, study.story.stride)

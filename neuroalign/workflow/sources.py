@@ -24,7 +24,10 @@ __all__ = [
 ]
 
 
-STEP, LEAD = 0.1, 40.0  # seconds: grid of the low-level features, and how far before the first volume it begins
+STEP, LEAD = (
+    0.1,
+    40.0,
+)  # seconds: grid of the low-level features, and how far before the first volume it begins
 
 
 class LayerFile(Mapping[str, xr.DataArray]):
@@ -56,7 +59,9 @@ def localizer_stimuli(section: Localizer) -> pd.DataFrame:
     present = sorted(set(table["condition"]))
     missing = {section.positive, section.negative} - set(present)
     if missing:
-        raise LabelError(f"{section.stimuli} lacks the conditions {listing(missing)}; it has {listing(present)}.")
+        raise LabelError(
+            f"{section.stimuli} lacks the conditions {listing(missing)}; it has {listing(present)}."
+        )
     return table
 
 
@@ -84,7 +89,7 @@ def story_words(section: Story) -> pd.DataFrame:
 
 
 def own_series(path: str | Path) -> xr.DataArray:
-    """Return the user's own series (time, neuroid) with coordinates subject and roi, from ``io.save``'s file."""
+    """Return the user's series (time, neuroid) with subject and roi, from a file of ``io.save``."""
     series = io.load(path)
     if not isinstance(series, xr.DataArray):
         raise ShapeError(f"{path} must hold one series (time, neuroid); it holds a Dataset.")
@@ -99,11 +104,11 @@ def low_level_features(words: pd.DataFrame, times: np.ndarray, tr: float) -> xr.
     """Return word rate and letter rate under the canonical HRF, (time, feature), z-scored.
 
     What a listener's brain follows without understanding a word: the baseline for every model. Words are
-    counted on a grid of 0.1 s before the convolution: counted at the rate of the volumes, the word rate agrees
-    with the one shipped with alice_fmri at r = .91, on this grid at .99.
+    counted on a grid of 0.1 s before the convolution: so counted, the word rate agrees with the one shipped
+    with alice_fmri at r = .99, and counted at the rate of the volumes at .91.
     """
     start = times[0] - LEAD
-    edges = start + STEP * np.arange(int(round((times[-1] + tr - start) / STEP)) + 1)
+    edges = start + STEP * np.arange(round((times[-1] + tr - start) / STEP) + 1)
     letters = words["text"].str.count(r"\w").to_numpy(dtype=float)
     rates = [np.histogram(words["onset"], bins=edges, weights=w)[0] for w in (None, letters)]
     fine = datasets.convolve_hrf(np.stack(rates, axis=1).astype(float), STEP)

@@ -1,4 +1,4 @@
-"""What the steps share: loading the study's network, and writing a figure's values with where they come from."""
+"""What the steps share: loading the network, and writing a figure's values with their provenance."""
 
 from __future__ import annotations
 

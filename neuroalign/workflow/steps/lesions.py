@@ -15,6 +15,9 @@ from .common import load_network, write_values
 
 __all__ = ["lesions"]
 
+# Controls for the language units without outliers: as many in each layer, none of them an outlier either.
+NO_OUTLIERS = "layer-matched without outliers"
+
 
 def lesions(paths: Paths) -> None:
     """Write item scores under every mask, and the values of figure 2. A run that was killed goes on."""
@@ -52,10 +55,24 @@ def _masks(
     groups: dict[str, list[str]] = {}
     for kind in section.kinds:
         random = random_masks(
-            language, kind, section.n_controls, rng=generator(seed, "lesions", kind), magnitude=found["magnitude"]
+            language,
+            kind,
+            section.n_controls,
+            rng=generator(seed, "lesions", kind),
+            magnitude=found["magnitude"],
         )
         groups[kind] = [f"{kind}-{i:03d}" for i in range(section.n_controls)]
         drawn |= dict(zip(groups[kind], random.drop_vars("n_unmatched"), strict=True))
+    if outlier.any():
+        random = random_masks(
+            masks["language without outliers"],
+            "layer-matched",
+            section.n_controls,
+            rng=generator(seed, "lesions", NO_OUTLIERS),
+            exclude=language | outlier,
+        )
+        groups[NO_OUTLIERS] = [f"{NO_OUTLIERS}-{i:03d}" for i in range(section.n_controls)]
+        drawn |= dict(zip(groups[NO_OUTLIERS], random.drop_vars("n_unmatched"), strict=True))
     notes: dict[str, object] = {
         "n_language": int(language.sum()),
         "n_outliers": int(outlier.sum()),
@@ -63,5 +80,7 @@ def _masks(
     }
     if "norm-matched" in groups:
         notes["n_unmatched"] = int(unmatched.sum())
-        notes["n_left_out_max"] = max(int(language.sum() - drawn[name].sum()) for name in groups["norm-matched"])
+        notes["n_left_out_max"] = max(
+            int(language.sum() - drawn[name].sum()) for name in groups["norm-matched"]
+        )
     return masks | drawn, groups, notes

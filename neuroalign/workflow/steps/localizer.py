@@ -8,7 +8,14 @@ import pandas as pd
 import xarray as xr
 
 from ... import io
-from ...localization import held_out_selectivity, layer_profile, localize, outlier_units, split_half, unit_magnitude
+from ...localization import (
+    held_out_selectivity,
+    layer_profile,
+    localize,
+    outlier_units,
+    split_half,
+    unit_magnitude,
+)
 from ...seeds import generator
 from ..config import Localizer
 from ..paths import TWINS, Paths
@@ -23,12 +30,15 @@ def localizer(paths: Paths) -> None:
     section = paths.study.localizer or Localizer()
     table = localizer_stimuli(section)
     rule: dict[str, Any] = {"fraction": section.fraction, "absolute": section.absolute}
-    inputs, rows, notes = {}, [], {"n_stimuli": len(table), "n_runs": table["run"].nunique()}
+    inputs: dict[str, str] = {}
+    rows: list[tuple] = []
+    notes: dict[str, Any] = {"n_stimuli": len(table), "n_runs": table["run"].nunique()}
     for twin in TWINS:
         file = LayerFile(paths.activations("localizer", twin))
         inputs[twin] = io.layers_digest(file.path)
         activations = {layer: file[layer] for layer in file}
-        sides = [table.loc[table["condition"] == c, "stimulus"] for c in (section.positive, section.negative)]
+        names = (section.positive, section.negative)
+        sides = [table.loc[table["condition"] == name, "stimulus"].to_numpy() for name in names]
         found = localize(activations, *sides, **rule)
         if twin == "trained":
             _save_masks(paths, found, unit_magnitude(activations), inputs, section)

@@ -1,4 +1,4 @@
-"""One self-contained HTML file: figures, captions, values, versions, seeds, digests, how long each step took."""
+"""One self-contained HTML file: figures, captions, values, versions, seeds, digests, durations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def report(paths: Paths) -> None:
     """Write the study's report; it opens without a network and loads nothing from elsewhere."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(io.read_text(TEMPLATE))
     figures = [_figure(paths, number) for number in paths.figures()]
     made = figures[0]["provenance"]
@@ -77,5 +79,7 @@ def _steps(paths: Paths) -> list[dict[str, Any]]:
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
         if len(table):
             row = table.iloc[-1]
-            rows.append({"name": path.stem, "seconds": float(row["s"]), "memory": float(row.get("max_rss", 0) or 0)})
+            rows.append(
+                {"name": path.stem, "seconds": float(row["s"]), "memory": float(row.get("max_rss", 0) or 0)}
+            )
     return rows

@@ -1,4 +1,4 @@
-"""Figures 3, 4 and 5: a timed story, encoded and compared by layer, and the language units as a model of it."""
+"""Figures 3, 4 and 5: a story encoded and compared by layer, and the language units as its model."""
 
 from __future__ import annotations
 
@@ -78,14 +78,16 @@ def _responses(paths: Paths) -> xr.Dataset:
 class Encoder:
     """The study's encoding analysis with everything but the features fixed.
 
-    Two kinds of targets: each region's group mean, scored against itself, and each listener's region, fitted to
-    the mean of the other listeners and scored on the listener's own held-out rows.
+    Two kinds of targets: each region's group mean, scored against itself, and each listener's region, fitted
+    to the mean of the other listeners and scored on the listener's own held-out rows.
     """
 
     def __init__(self, section: Story, series: xr.DataArray) -> None:
         self.section = section
         group = encoding.group_mean(series)
-        group = group.drop_vars("n_subjects").assign_coords(subject=("neuroid", [GROUP] * group.sizes["neuroid"]))
+        group = group.drop_vars("n_subjects").assign_coords(
+            subject=("neuroid", [GROUP] * group.sizes["neuroid"])
+        )
         names = [f"{s}/{r}" for s, r in zip(series["subject"].values, series["roi"].values, strict=True)]
         series = series.assign_coords(neuroid=names)
         keep = ["time", "neuroid", "subject", "roi", "run"]
@@ -96,9 +98,11 @@ class Encoder:
         self.runs = series["run"].values if "run" in series.coords else np.ones(series.sizes["time"])
         alphas = section.alphas
         self.alphas = np.logspace(alphas.low, alphas.high, alphas.n)
-        self.model = encoding.RidgeCV(self.alphas, cv=section.n_folds - 1, purge=section.purge, device="cpu")
+        self.model = encoding.RidgeCV(
+            self.alphas.tolist(), cv=section.n_folds - 1, purge=section.purge, device="cpu"
+        )
         self.splits = encoding.contiguous_splits(series.sizes["time"], section.n_folds, purge=section.purge)
-        self.n_fits = self.n_edge = 0
+        self.n_fits = self.n_lower = self.n_upper = 0
 
     def delayed(self, features: xr.DataArray) -> xr.DataArray:
         """Return features (time, unit) at the study's delays."""
@@ -110,12 +114,20 @@ class Encoder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", encoding.AlphaEdgeWarning)  # counted below, said in the report
             found = encoding.evaluate(self.model, design, self.fitted, splits=self.splits, Y_test=self.own)
-        edge = np.isin(found["alpha"].values, (self.alphas.min(), self.alphas.max()))
-        self.n_edge, self.n_fits = self.n_edge + int(edge.sum()), self.n_fits + edge.size
+        chosen = found["alpha"].values
+        self.n_fits += chosen.size
+        self.n_lower += int((chosen == self.alphas.min()).sum())
+        self.n_upper += int((chosen == self.alphas.max()).sum())
         return found.mean("fold", skipna=False)
 
+    def edges(self) -> dict[str, float]:
+        """Return the share of penalties so far at either edge of the grid."""
+        return {"lower_edge": self.n_lower / self.n_fits, "upper_edge": self.n_upper / self.n_fits}
 
-def _volumes(file: LayerFile, layer: str, words: pd.DataFrame, times: np.ndarray, section: Story) -> xr.DataArray:
+
+def _volumes(
+    file: LayerFile, layer: str, words: pd.DataFrame, times: np.ndarray, section: Story
+) -> xr.DataArray:
     """Return a layer's activations at the rate of the volumes, (time, unit)."""
     return encoding.to_trs(file[layer], words, times, tr=_tr(times), method=section.downsample)
 
@@ -144,7 +156,7 @@ def encode(paths: Paths) -> None:
             design = encoder.delayed(_volumes(file, layer, words, times, section))
             rows += _score_rows(twin, layer, depth, encoder.score(design), base, section, rng)
     rows += _ceiling_rows(series, generator(paths.study.seed, "encoding", "ceiling"))
-    notes = _notes(data, section) | {"edge_share": encoder.n_edge / encoder.n_fits}
+    notes = _notes(data, section) | encoder.edges()
     write_values(paths, 3, pd.DataFrame(rows), inputs=inputs, section=section, notes=notes)
 
 
@@ -303,7 +315,7 @@ def unit_alignment(paths: Paths) -> None:
     inputs = {"responses": io.stored_digest(paths.responses), "masks": io.stored_digest(paths.masks)}
     inputs["trained"] = io.layers_digest(file.path)
     notes = _notes(data, section) | {"n_units": int(language.sum()), "n_random": section.n_unit_controls}
-    notes |= {"edge_share": encoder.n_edge / encoder.n_fits}
+    notes |= encoder.edges()
     write_values(paths, 5, table, inputs=inputs, section=section, notes=notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -29,6 +30,16 @@ def data_root() -> Path:
     if not root:
         pytest.skip("NEUROALIGN_DATA is not set: the real data sets are not at hand")
     return Path(root)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Where NEUROALIGN_DATA is set, a data test that skips is a failure."""
+    report = yield
+    if report.skipped and item.get_closest_marker("data") and os.environ.get("NEUROALIGN_DATA"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped although NEUROALIGN_DATA is set: {report.longrepr}"
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,7 +15,9 @@ def test_as_float_converts_integers_and_booleans_without_touching_them():
 
 
 def test_as_float_says_where_the_first_bad_value_is():
-    with pytest.raises(InvalidValueError, match=r"x must be finite; 2 of 4 values are not.*nan at position \(0, 1\)"):
+    with pytest.raises(
+        InvalidValueError, match=r"x must be finite; 2 of 4 values are not.*nan at position \(0, 1\)"
+    ):
         arrays.as_float([[0.0, np.nan], [np.inf, 1.0]], name="x")
 
 
@@ -45,7 +47,9 @@ def test_auto_takes_a_gpu_only_where_there_is_one():
 
 
 def test_a_gpu_that_is_not_there_is_an_error():
-    with pytest.raises(InvalidValueError, match=r"device 'cuda:99' was asked for, but \d+ CUDA devices are visible"):
+    with pytest.raises(
+        InvalidValueError, match=r"device 'cuda:99' was asked for, but \d+ CUDA devices are visible"
+    ):
         arrays.pick_device("cuda:99")
     with pytest.raises(InvalidValueError, match="device must be"):
         arrays.pick_device("gpu")

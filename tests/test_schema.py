@@ -67,7 +67,7 @@ def test_align_names_what_is_missing_and_the_way_out():
 
 
 def test_align_notices_labels_that_only_the_second_has():
-    with pytest.raises(LabelError, match="array 2: 1 of 3 .* are not in array 1: 'c'"):
+    with pytest.raises(LabelError, match=r"array 2: 1 of 3 .* are not in array 1: 'c'"):
         schema.align(activations("ab"), activations("abc"))
 
 
@@ -85,7 +85,7 @@ def test_align_refuses_duplicates_missing_labels_and_other_types():
     with pytest.raises(LabelError, match="1 labels of 'stimulus' are repeated: 'a'"):
         schema.align(activations("aab"), activations("ab"))
     numbered = activations("ab").assign_coords(stimulus=[1, 2])
-    with pytest.raises(LabelError, match="are string in array 1 .* and integer in array 2"):
+    with pytest.raises(LabelError, match=r"are string in array 1 .* and integer in array 2"):
         schema.align(activations("ab"), numbered)
     with pytest.raises(LabelError, match="1 of 2 labels of 'stimulus' are missing"):
         schema.align(activations("ab").assign_coords(stimulus=[1.0, np.nan]), activations("ab"))

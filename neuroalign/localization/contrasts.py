@@ -92,8 +92,8 @@ def localize(
     -------
     xarray.Dataset
         Along ``unit`` (coordinates layer, site, index): ``t``, one-sided ``p``, Cohen's ``d`` (difference
-        over the pooled standard deviation), and ``mask``. ``attrs`` holds the selection and ``n_undefined``, the
-        number of constant units, which are NaN and never selected.
+        over the pooled standard deviation), and ``mask``. ``attrs`` holds the selection and ``n_undefined``,
+        the number of constant units, which are NaN and never selected.
 
     Raises
     ------

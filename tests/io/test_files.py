@@ -73,7 +73,9 @@ def test_missing_and_foreign_files_are_errors(tmp_path):
 
 
 def test_json_keeps_plain_values_and_makes_numpy_plain(tmp_path):
-    io.write_json({"b": np.float64(1.5), "a": np.arange(2), "c": float("nan"), "p": tmp_path}, tmp_path / "x.json")
+    io.write_json(
+        {"b": np.float64(1.5), "a": np.arange(2), "c": float("nan"), "p": tmp_path}, tmp_path / "x.json"
+    )
     value = io.read_json(tmp_path / "x.json")
     assert value == {"a": [0, 1], "b": 1.5, "c": None, "p": tmp_path.as_posix()}
     assert list(value) == ["a", "b", "c", "p"]

@@ -16,7 +16,14 @@ def folder(tmp_path):
 def manifest(folder, path="a.txt", **changes):
     digest = io.file_digest(folder / "set" / "a.txt")
     file = {"bytes": len(CONTENT), "sha256": digest, "upstream": "data/a.txt"} | changes
-    entry = {"title": "t", "repository": "r/r", "commit": "c", "licence": "l", "cite": "c", "files": {path: file}}
+    entry = {
+        "title": "t",
+        "repository": "r/r",
+        "commit": "c",
+        "licence": "l",
+        "cite": "c",
+        "files": {path: file},
+    }
     io.write_json({"datasets": {"set": entry}}, folder / "manifest.json")
     return io.read_manifest(folder / "manifest.json")
 
@@ -37,7 +44,7 @@ def test_a_wrong_length_digest_or_absence_is_named(folder):
     (folder / "set" / "a.txt").unlink()
     with pytest.raises(FileError, match="is missing"):
         io.verify_file(folder / "set", entry, "a.txt")
-    with pytest.raises(InvalidValueError, match="file of 'set' must be one of 'a.txt'"):
+    with pytest.raises(InvalidValueError, match=r"file of 'set' must be one of 'a.txt'"):
         io.verify_file(folder / "set", entry, "b.txt")
 
 

@@ -99,7 +99,9 @@ def test_the_order_of_stimuli_changes_nothing(random):
 def test_a_dataset_and_a_mapping_give_the_same(rng):
     stimuli = table()
     activations = planted(stimuli, rng)
-    assert loc.localize(xr.Dataset(activations), *sides(stimuli)).equals(loc.localize(activations, *sides(stimuli)))
+    assert loc.localize(xr.Dataset(activations), *sides(stimuli)).equals(
+        loc.localize(activations, *sides(stimuli))
+    )
 
 
 def test_wrong_labels_are_named(rng):
@@ -284,7 +286,9 @@ class TestControls:
         assert (drawn["n_unmatched"] == 1).all()
         alone = loc.unmatched_units(mask, magnitude)
         assert alone.values.nonzero()[0].tolist() == [int(mask.values.nonzero()[0][0])]
-        assert loc.outlier_units(magnitude, factor=6).values.nonzero()[0].tolist() == [int(np.argmax(alone.values))]
+        assert loc.outlier_units(magnitude, factor=6).values.nonzero()[0].tolist() == [
+            int(np.argmax(alone.values))
+        ]
 
     def test_mistakes_are_named(self, rng):
         mask, _ = self.masks(rng, "uniform", n=1)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
+from neuroalign.io import layers as room
+from neuroalign.io.layers import layer_attrs, layer_names, layer_writer, layers_digest, read_layer
+
+WIDTHS = {"model.layers.0": 3, "model.layers.10": 3, "model.layers.2": 5}
+
+
+@pytest.fixture
+def values(rng):
+    return {name: rng.normal(size=(6, width)).astype(np.float32) for name, width in WIDTHS.items()}
+
+
+LABELS = np.array(["s1", "Zoë", "s3", "s4", "日本", "s6"])
+
+
+def write(path, values, *, order=(4, 1, 0, 5, 3, 2), step=2, labels=LABELS, **options):
+    attrs = {"model": "tiny", "pool": "last", "max_tokens": None}
+    with layer_writer(path, WIDTHS, labels, attrs, n_tokens=np.arange(6), **options) as writer:
+        for start in range(0, len(order), step):
+            rows = np.array(order[start : start + step])
+            writer.write(rows, {name: block[rows] for name, block in values.items()})
+
+
+def test_layers_come_back_in_the_order_of_the_labels(tmp_path, values):
+    path = tmp_path / "folder" / "x.nc"
+    write(path, values)
+    assert layer_names(path) == list(WIDTHS)
+    assert layer_attrs(path) == {"model": "tiny", "pool": "last", "max_tokens": None}
+    for name, block in values.items():
+        found = read_layer(path, name)
+        assert found.dims == ("stimulus", "unit") and found.name == name and found.dtype == np.float32
+        np.testing.assert_array_equal(found.values, block)
+        assert found["stimulus"].values.tolist() == LABELS.tolist()
+        assert found["n_tokens"].values.tolist() == list(range(6))
+
+
+def test_content_does_not_depend_on_batches_or_their_order(tmp_path, values):
+    write(tmp_path / "a.nc", values)
+    write(tmp_path / "b.nc", values, order=range(6), step=6)
+    assert layers_digest(tmp_path / "a.nc") == layers_digest(tmp_path / "b.nc")
+    values["model.layers.2"][5, 4] += 1
+    write(tmp_path / "c.nc", values)
+    write(tmp_path / "d.nc", values, labels=LABELS[::-1])
+    assert len({layers_digest(tmp_path / f"{name}.nc") for name in "acd"}) == 3
+
+
+def test_file_is_netcdf(tmp_path, values):
+    write(tmp_path / "x.nc", values)
+    with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as found:
+        assert found["model.layers.0"].dims == ("stimulus", "unit_0")
+        assert found["model.layers.2"].dims == ("stimulus", "unit_1")
+        np.testing.assert_array_equal(found["model.layers.2"].values, values["model.layers.2"])
+
+
+def test_unwritten_rows_are_nan(tmp_path, values):
+    write(tmp_path / "x.nc", values, order=(4, 1))
+    found = read_layer(tmp_path / "x.nc", "model.layers.0").values
+    assert np.isnan(found[[0, 2, 3, 5]]).all() and np.isfinite(found[[1, 4]]).all()
+
+
+def test_integer_labels_and_other_dtypes(tmp_path, values):
+    write(tmp_path / "x.nc", values, labels=np.arange(6), dtype="float16")
+    found = read_layer(tmp_path / "x.nc", "model.layers.0")
+    assert found.dtype == np.float16 and found["stimulus"].dtype == np.int64
+
+
+def test_file_has_its_name_only_when_it_is_complete(tmp_path, values):
+    path = tmp_path / "x.nc"
+    write(path, values)
+    before = path.read_bytes()
+    for error in (RuntimeError("broken"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), layer_writer(path, WIDTHS, LABELS, {}) as writer:
+            writer.write(np.array([0]), {name: block[:1] for name, block in values.items()})
+            raise error
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_changed_values_are_refused_in_their_layer_only(tmp_path, values):
+    path = tmp_path / "x.nc"
+    write(path, values)
+    with h5py.File(path, "r+") as file:
+        file["model.layers.10"][3, 1] += 1e-6
+    with pytest.raises(FileError, match=r"layer 'model\.layers\.10' is not what was written"):
+        read_layer(path, "model.layers.10")
+    np.testing.assert_array_equal(read_layer(path, "model.layers.0").values, values["model.layers.0"])
+
+
+@pytest.mark.parametrize("what", ["labels", "tokens", "header", "cut", "empty"])
+def test_damaged_files_are_refused(tmp_path, values, what):
+    path = tmp_path / "x.nc"
+    write(path, values)
+    if what == "cut":
+        path.write_bytes(path.read_bytes()[:-200])
+    elif what == "empty":
+        path.write_bytes(b"")
+    else:
+        with h5py.File(path, "r+") as file:
+            if what == "labels":
+                file["stimulus"][0], file["stimulus"][2] = "s3", "s1"
+            elif what == "tokens":
+                file["n_tokens"][0] = 99
+            else:
+                file.attrs[room.HEAD] = file.attrs[room.HEAD].replace("tiny", "huge")
+    with pytest.raises(FileError, match="damaged"):
+        read_layer(path, "model.layers.0")
+
+
+def test_every_flipped_byte_of_the_values_is_noticed(tmp_path, values, rng):
+    path = tmp_path / "x.nc"
+    write(path, values)
+    content = path.read_bytes()
+    start = content.index(values["model.layers.0"].tobytes())
+    for _ in range(20):
+        at = start + int(rng.integers(values["model.layers.0"].nbytes))
+        path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        with pytest.raises(FileError, match="damaged"):
+            read_layer(path, "model.layers.0")
+
+
+def test_errors_say_what_and_where(tmp_path, values, monkeypatch):
+    path = tmp_path / "x.nc"
+    with pytest.raises(FileError, match="does not exist"):
+        read_layer(path, "h.0")
+    write(path, values)
+    with pytest.raises(LabelError, match=r"has no layer 'h\.0'; it has 'model\.layers\.0'"):
+        read_layer(path, "h.0")
+    for names, labels, dtype, error, text in (
+        ({"a/b": 2}, LABELS, "float32", LabelError, "cannot be stored under the names 'a/b'"),
+        ({"stimulus": 2}, LABELS, "float32", LabelError, "cannot be stored under the names"),
+        ({"unit_1": 2}, LABELS, "float32", LabelError, "cannot be stored under the names"),
+        ({}, LABELS, "float32", LabelError, "there is no layer"),
+        (WIDTHS, LABELS, "int8", InvalidValueError, "dtype must be one of"),
+        (WIDTHS, np.arange(6.0), "float32", LabelError, "labelled with text or integers"),
+    ):
+        with pytest.raises(error, match=text), layer_writer(path, names, labels, {}, dtype=dtype):
+            pass
+    for rows, blocks, error, text in (
+        ([0, 0], values, ShapeError, "rows must be distinct"),
+        ([6], values, ShapeError, "below 6"),
+        ([0], {}, LabelError, "values must have the layers"),
+        ([0], values, ShapeError, r"'model\.layers\.0' must be \(1, 3\); got \(6, 3\)"),
+    ):
+        with pytest.raises(error, match=text), layer_writer(path, WIDTHS, LABELS, {}) as writer:
+            writer.write(np.array(rows), blocks)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    with pytest.raises(FileError, match="the disk has 0 MB left"):
+        write(tmp_path / "y.nc", values)
+    assert [file.name for file in tmp_path.iterdir()] == ["x.nc"]

@@ -36,7 +36,8 @@ class LayerWriter:
     """Rows of every layer, written in any order; made by ``layer_writer``."""
 
     def __init__(self, file: Any, layers: Mapping[str, int], n_stimuli: int) -> None:
-        self._file, self._layers, self._n_stimuli = file, dict(layers), n_stimuli
+        self._layers, self._n_stimuli = dict(layers), n_stimuli
+        self._stored = {layer: file[layer] for layer in layers}
 
     def write(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
         """Write the activations of some stimuli in every layer.
@@ -59,16 +60,31 @@ class LayerWriter:
         for layer, width in self._layers.items():
             if values[layer].shape != (rows.size, width):
                 raise ShapeError(f"{layer!r} must be {(rows.size, width)}; got {values[layer].shape}.")
-            for start, stop in _runs(ordered):
-                block = values[layer][order[start:stop]]
-                self._file[layer][ordered[start] : ordered[stop - 1] + 1] = block
+        if ordered.size:
+            self._write(ordered, {layer: values[layer][order] for layer in self._layers})
+
+    def _write(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
+        """Write sorted rows; one selection serves all layers of a width, which h5py would make for each."""
+        import h5py
+
+        for width in set(self._layers.values()):
+            there = _selection(rows, self._n_stimuli, width)
+            here = h5py.h5s.create_simple((rows.size, width))
+            for layer in [name for name in self._layers if self._layers[name] == width]:
+                stored = self._stored[layer]
+                stored.id.write(here, there, np.ascontiguousarray(values[layer], dtype=stored.dtype))
 
 
-def _runs(rows: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Give the runs of consecutive numbers in sorted rows: HDF5 writes a slab at once, a list row by row."""
+def _selection(rows: np.ndarray, n_rows: int, width: int) -> Any:
+    """Return the HDF5 selection of sorted rows, run of consecutive rows by run."""
+    from h5py import h5s
+
+    there = h5s.create_simple((n_rows, width))
+    there.select_none()
     edges = np.flatnonzero(np.diff(rows) != 1) + 1
-    starts, stops = [0, *edges.tolist()], [*edges.tolist(), rows.size]
-    return ((start, stop) for start, stop in zip(starts, stops, strict=True) if stop > start)
+    for run in np.split(rows, edges):
+        there.select_hyperslab((int(run[0]), 0), (run.size, width), op=h5s.SELECT_OR)
+    return there
 
 
 @contextlib.contextmanager
@@ -118,6 +134,7 @@ def layer_writer(
     [3.0, 4.0]
     """
     import h5netcdf
+    import h5py
 
     if dtype not in DTYPES:
         raise choice(dtype, DTYPES, name="dtype")
@@ -129,6 +146,7 @@ def layer_writer(
         _refuse_full_disk(path, sum(layers.values()) * labels.size * np.dtype(dtype).itemsize)
         with h5netcdf.File(temporary, "w") as file:
             _create(file, layers, labels, tokens, dtype)
+        with h5py.File(temporary, "r+") as file:
             yield LayerWriter(file, layers, labels.size)
         made = provenance(params=attrs, device=device)
         with h5netcdf.File(temporary, "a") as file:

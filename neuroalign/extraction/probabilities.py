@@ -1,0 +1,298 @@
+"""Log probabilities of sentences under a language model that reads from left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .. import arrays
+from ..errors import InvalidValueError, NeuroalignError, listing
+from .models import LanguageModel
+from .sentences import SentenceBatch, Tree, batches, trees
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["PreparedSentences", "prepare_sentences", "sentence_log_probs"]
+
+LOGITS_BYTES = 100e6
+MAX_NODES_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class PreparedSentences:
+    """Sentences tokenised and batched once, to be scored many times; made by ``prepare_sentences``.
+
+    ``n_tokens`` counts the tokens of all sentences (prefix included), ``n_read`` those that the network reads
+    where sentences share their beginnings.
+    """
+
+    batches: list[SentenceBatch]
+    n_sentences: int
+    n_tokens: int
+    n_read: int
+    n_masks: int
+
+
+def prepare_sentences(
+    model: LanguageModel,
+    sentences: Sequence[str],
+    *,
+    prefix: str | None = None,
+    n_masks: int = 1,
+    share_prefixes: bool = True,
+    batch_tokens: int = MAX_NODES_AT_ONCE,
+) -> PreparedSentences:
+    """Return sentences tokenised and batched, to be scored many times.
+
+    Sentences that begin with the same tokens are read as one tree, each token seeing only its own past. That
+    is exact, and it is tried on some of the sentences first: a model that gives other numbers (it has no
+    position argument, or attention of its own) reads every sentence by itself.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    sentences : sequence of str
+    prefix : str, optional
+        Put before every sentence as one token, such as ``"<|endoftext|>"``. No other special token is added.
+    n_masks : int
+        How many masks ``lesion`` will have in force at once.
+    share_prefixes : bool
+    batch_tokens : int
+        Tokens read at once. The logits never take more than 100 MB, unless one tree does.
+
+    Raises
+    ------
+    InvalidValueError
+        If the model is no decoder, a sentence is blank, too long, or has no token to score, or the prefix is
+        no single token.
+
+    Examples
+    --------
+    >>> prepared = prepare_sentences(model, ["A cat sleeps."], prefix="<|endoftext|>")  # doctest: +SKIP
+    >>> sentence_log_probs(model, prepared).shape  # doctest: +SKIP
+    (1,)
+    """
+    if not model.is_causal:
+        raise InvalidValueError(
+            f"{model.name} reads in both directions; it gives no next-token probabilities."
+        )
+    if n_masks < 1 or batch_tokens < 1:
+        raise InvalidValueError(f"n_masks and batch_tokens must be positive; got {n_masks}, {batch_tokens}.")
+    start = _prefix_ids(model, prefix)
+    tokens = _sentence_ids(model, sentences, start)
+    limits = {
+        "n_prefix": len(start),
+        "max_nodes": max(1, batch_tokens // n_masks),
+        "max_heads": max(1, int(LOGITS_BYTES / (4 * len(model.tokenizer) * n_masks))),
+        "pad": 0 if model.tokenizer.pad_token_id is None else int(model.tokenizer.pad_token_id),
+    }
+    forest = trees(tokens, share=share_prefixes and _can_share(model, tokens))
+    if not _reads_trees(model, forest, tokens, limits, n_masks):
+        forest = trees(tokens, share=False)
+    return PreparedSentences(
+        batches=batches(forest, **limits),
+        n_sentences=len(tokens),
+        n_tokens=sum(map(len, tokens)),
+        n_read=sum(tree.ids.size for tree in forest),
+        n_masks=n_masks,
+    )
+
+
+def _prefix_ids(model: LanguageModel, prefix: str | None) -> list[int]:
+    if prefix is None:
+        return []
+    ids = list(model.tokenizer(prefix, add_special_tokens=False)["input_ids"])
+    unknown = ids == [model.tokenizer.unk_token_id] and prefix != model.tokenizer.unk_token
+    if len(ids) != 1 or unknown:
+        raise InvalidValueError(
+            f"prefix must be one token of {model.name}; {prefix!r} gives {len(ids)}. Its special tokens are "
+            f"{listing(model.tokenizer.all_special_tokens, limit=20)}."
+        )
+    return ids
+
+
+def _sentence_ids(model: LanguageModel, sentences: Sequence[str], start: list[int]) -> list[list[int]]:
+    if isinstance(sentences, str) or not len(sentences):
+        raise InvalidValueError("sentences must be a list of at least one text.")
+    blank = [i for i, text in enumerate(sentences) if not isinstance(text, str) or not text.strip()]
+    if blank:
+        raise InvalidValueError(
+            f"{len(blank)} sentences are blank or no text, at positions {listing(blank)}."
+        )
+    coded = model.tokenizer(list(sentences), add_special_tokens=False, verbose=False)["input_ids"]
+    found = [start + list(ids) for ids in coded]
+    for what, bad in (
+        ("have no token after the first", [i for i, ids in enumerate(found) if len(ids) < 2]),
+        (
+            f"are longer than the {model.max_positions} tokens that {model.name} reads",
+            [i for i, ids in enumerate(found) if len(ids) > model.max_positions],
+        ),
+    ):
+        if bad:
+            raise InvalidValueError(f"{len(bad)} sentences {what}: {listing([sentences[i] for i in bad])}.")
+    return found
+
+
+def _can_share(model: LanguageModel, tokens: list[list[int]]) -> bool:
+    """Return whether the model takes positions, and its attention reaches as far as the longest sentence."""
+    reach = getattr(getattr(model.module, "config", None), "sliding_window", None)
+    reaches = reach is None or max(map(len, tokens)) < reach
+    return reaches and "position_ids" in model.inputs(position_ids=None)
+
+
+def _reads_trees(
+    model: LanguageModel, forest: list[Tree], tokens: list[list[int]], limits: dict[str, int], n_masks: int
+) -> bool:
+    """Return whether the smallest tree with branches gets the numbers that its sentences get one by one."""
+    import torch
+
+    branched = [tree for tree in forest if not tree.is_chain]
+    if not branched:
+        return True
+    tree = min(branched, key=lambda tree: tree.ids.size)
+    local = replace(tree, paths=[(i, path) for i, (_, path) in enumerate(tree.paths)])
+    alone = trees([tokens[sentence] for sentence, _ in tree.paths], share=False)
+    n = len(tree.paths)
+    expected = _score(model, batches(alone, **limits), n, n_masks, progress=False)
+    try:
+        found = _score(model, batches([local], **limits), n, n_masks, progress=False)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    bound = max(1e-3, 100 * torch.finfo(arrays.torch_dtype(model.dtype)).eps)
+    return bool(np.abs(found - expected).max() <= bound)
+
+
+def sentence_log_probs(
+    model: LanguageModel,
+    sentences: Sequence[str] | PreparedSentences,
+    *,
+    prefix: str | None = None,
+    progress: bool = True,
+) -> np.ndarray:
+    """Return log p of each sentence: the sum over its tokens of log p(token | the tokens before it).
+
+    Every token after the prefix counts, the last one too. Without a prefix the first token has no probability
+    and is left out. Log-sum-exp in float32, sums in float64.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        A decoder; lesions that are in force take effect.
+    sentences : sequence of str (n_sentences,), or PreparedSentences
+    prefix : str, optional
+        See ``prepare_sentences``; not for prepared ones.
+    progress : bool
+
+    Returns
+    -------
+    array (n_sentences,)
+        In nats. With ``n_masks`` above 1, (n_masks, n_sentences).
+
+    Raises
+    ------
+    InvalidValueError
+        See ``prepare_sentences``.
+
+    Examples
+    --------
+    >>> sentence_log_probs(model, ["A cat sleeps."], prefix="<|endoftext|>")  # doctest: +SKIP
+    array([-31.4])
+    """
+    if not isinstance(sentences, PreparedSentences):
+        sentences = prepare_sentences(model, sentences, prefix=prefix)
+    elif prefix is not None:
+        raise InvalidValueError("prefix belongs to prepare_sentences; these sentences are prepared already.")
+    n, n_masks = sentences.n_sentences, sentences.n_masks
+    found = _score(model, sentences.batches, n, n_masks, progress=progress)
+    return found if n_masks > 1 else found[0]
+
+
+def _score(
+    model: LanguageModel, found: Sequence[SentenceBatch], n_sentences: int, n_masks: int, *, progress: bool
+) -> np.ndarray:
+    """Return log probabilities (n_masks, n_sentences)."""
+    import torch
+
+    total = np.zeros((n_masks, n_sentences))
+    with torch.inference_mode(), _packed_head(model) as next_token_logits:
+        for batch in tqdm(found, desc=model.name, unit="batch", disable=not progress, mininterval=1):
+            inputs, heads = _inputs(model, batch, n_masks)
+            logits = next_token_logits(heads, **inputs).float()
+            scores = _token_scores(logits, batch, n_masks)
+            for mask in range(n_masks):
+                weights = scores[mask, batch.score]
+                total[mask] += np.bincount(batch.sentence, weights, minlength=n_sentences)
+    return total
+
+
+def _inputs(
+    model: LanguageModel, batch: SentenceBatch, n_masks: int
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Return what the network reads, once for every mask, and the flat positions of the heads."""
+    import torch
+
+    def moved(array: np.ndarray) -> torch.Tensor:
+        tensor = arrays.to_torch(array, device=model.device)
+        return tensor.repeat(n_masks, *([1] * (tensor.ndim - 1)))
+
+    inputs = {"input_ids": moved(batch.ids)}
+    if batch.sees is None:
+        inputs["attention_mask"] = moved(batch.mask)
+    else:
+        kind = arrays.torch_dtype(model.dtype)
+        sees = moved(batch.sees)[:, None]
+        blocked = torch.full((), torch.finfo(kind).min, dtype=kind, device=sees.device)
+        inputs["attention_mask"] = torch.where(sees, torch.zeros_like(blocked), blocked)
+        inputs["position_ids"] = moved(batch.depth)
+    offsets = np.arange(n_masks)[:, None] * batch.ids.size
+    heads = arrays.to_torch((batch.heads + offsets).ravel(), device=model.device)
+    return {"input_ids": inputs.pop("input_ids"), **model.inputs(**inputs, use_cache=False)}, heads
+
+
+def _token_scores(logits: torch.Tensor, batch: SentenceBatch, n_masks: int) -> np.ndarray:
+    """Return the log probability of every scored token, (n_masks, n_scores), float64."""
+    logits = logits.reshape(n_masks, batch.heads.size, -1)
+    head, target = (arrays.to_torch(item, device=logits.device) for item in (batch.head, batch.target))
+    scores = logits[:, head, target] - logits.logsumexp(-1)[:, head]
+    return arrays.to_numpy(scores).astype(np.float64)
+
+
+@contextmanager
+def _packed_head(model: LanguageModel) -> Iterator[Callable[..., torch.Tensor]]:
+    """Give a function that runs the model and returns next-token logits (n_heads, n_vocabulary).
+
+    Only the positions asked for reach the output layer: a hook takes them out of what it is given, so that
+    whatever the model does to its logits afterwards is still done.
+    """
+    asked: dict[str, Any] = {}
+    find = getattr(model.module, "get_output_embeddings", None)
+    layer = None if find is None else find()
+
+    def pack(_module: Any, inputs: tuple[Any, ...]) -> Any:
+        if not inputs:
+            return None
+        state = inputs[0]
+        asked["is_packed"] = True
+        return (state.reshape(1, -1, state.shape[-1])[:, asked["heads"]], *inputs[1:])
+
+    def run(heads: torch.Tensor, **inputs: Any) -> torch.Tensor:
+        asked.update(heads=heads, is_packed=False)
+        output = model.module(**inputs)
+        logits = getattr(output, "logits", None)
+        if logits is None:
+            raise NeuroalignError(f"{model.name} has no output layer: its result has no logits.")
+        flat = logits.reshape(-1, logits.shape[-1])
+        return flat if asked["is_packed"] else flat[heads]
+
+    handle = None if layer is None else layer.register_forward_pre_hook(pack)
+    try:
+        yield run
+    finally:
+        if handle is not None:
+            handle.remove()

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neuroalign.errors import InvalidValueError
+from neuroalign.extraction import prepare_sentences, sentence_log_probs
+from neuroalign.extraction import probabilities as module
+from neuroalign.extraction.sentences import trees
+
+SENTENCES = [
+    "The quiet cat sleeps on the warm stone.",
+    "The quiet cat sleeps on the cold stone.",
+    "The quiet cat",
+    "Rain falls, and the river rises again!",
+    "Nobody knows why Zoë left the café so early.",
+    "The quiet cat sleeps on the warm stone.",
+    "A dog barks.",
+]
+
+
+def slow(model, text, prefix):
+    """One sentence at a time, float64 log softmax, without padding, sharing or packing."""
+    ids = model.tokenizer((prefix or "") + text, add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        logits = model.module(input_ids=torch.tensor([ids])).logits[0].double()
+    log_p = torch.log_softmax(logits, dim=-1)
+    return sum(log_p[i, ids[i + 1]].item() for i in range(len(ids) - 1))
+
+
+@pytest.mark.parametrize("prefix", ["<|endoftext|>", None])
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("batch_tokens", [1, 40, 1024])
+def test_log_probs_equal_a_slow_computation(decoder, prefix, share, batch_tokens):
+    prepared = prepare_sentences(
+        decoder, SENTENCES, prefix=prefix, share_prefixes=share, batch_tokens=batch_tokens
+    )
+    assert (prepared.n_read < prepared.n_tokens) == share
+    found = sentence_log_probs(decoder, prepared, progress=False)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, [slow(decoder, text, prefix) for text in SENTENCES], atol=1e-4)
+    assert not share or found[0] == found[5]
+
+
+def test_logits_are_bounded_and_chunks_do_not_matter(decoder, monkeypatch):
+    expected = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    monkeypatch.setattr(module, "LOGITS_BYTES", 4 * 320 * 20)
+    prepared = prepare_sentences(decoder, SENTENCES, prefix="<|endoftext|>", share_prefixes=False)
+    assert all(batch.heads.size <= max(20, batch.ids.shape[1]) for batch in prepared.batches)
+    np.testing.assert_allclose(sentence_log_probs(decoder, prepared, progress=False), expected, atol=1e-4)
+
+
+def test_attention_implementation_does_not_matter(decoder):
+    expected = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    decoder.module.set_attn_implementation("eager")
+    try:
+        found = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    finally:
+        decoder.module.set_attn_implementation("sdpa")
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_model_that_misreads_trees_reads_sentence_by_sentence(decoder, monkeypatch):
+    forward = type(decoder.module).forward
+
+    def without_positions(self, *args, position_ids=None, **kwargs):
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(decoder.module), "forward", without_positions)
+    prepared = prepare_sentences(decoder, SENTENCES, prefix="<|endoftext|>")
+    assert prepared.n_read == prepared.n_tokens
+    found = sentence_log_probs(decoder, prepared, progress=False)
+    np.testing.assert_allclose(found, [slow(decoder, s, "<|endoftext|>") for s in SENTENCES], atol=1e-4)
+
+
+def test_model_without_a_known_output_layer_gives_the_same(decoder, monkeypatch):
+    expected = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    monkeypatch.setattr(type(decoder.module), "get_output_embeddings", lambda self: None)
+    found = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_hooks_are_gone_afterwards(decoder, hook_count):
+    before = hook_count(decoder)
+    sentence_log_probs(decoder, SENTENCES, progress=False)
+    assert hook_count(decoder) == before
+
+
+def test_trees_share_what_is_shared():
+    found = trees([[1, 2, 3], [1, 2, 4, 5], [6, 7]], share=True)
+    shared = next(tree for tree in found if len(tree.paths) == 2)
+    assert shared.ids.tolist() == [1, 2, 3, 4, 5]
+    assert shared.parent.tolist() == [-1, 0, 1, 1, 3]
+    assert shared.depth.tolist() == [0, 1, 2, 2, 3]
+    assert [(i, path.tolist()) for i, path in shared.paths] == [(0, [0, 1, 2]), (1, [0, 1, 3, 4])]
+
+
+def test_errors_say_what_and_where(decoder, build):
+    with pytest.raises(InvalidValueError, match="reads in both directions"):
+        sentence_log_probs(build["bert"](), ["A cat."])
+    for sentences, options, text in (
+        (["A cat.", " "], {}, "1 sentences are blank or no text, at positions 1"),
+        ([], {}, "at least one text"),
+        ("A cat.", {}, "must be a list of at least one text"),
+        (["A"], {}, "1 sentences have no token after the first: 'A'"),
+        (["cat " * 99], {}, "longer than the 64 tokens"),
+        (["A cat."], {"prefix": "<s>"}, "prefix must be one token of tiny-.*; '<s>' gives 3"),
+        (["A cat."], {"n_masks": 0}, "must be positive"),
+    ):
+        with pytest.raises(InvalidValueError, match=text):
+            prepare_sentences(decoder, sentences, **options)
+    prepared = prepare_sentences(decoder, ["A cat."])
+    with pytest.raises(InvalidValueError, match="prefix belongs to prepare_sentences"):
+        sentence_log_probs(decoder, prepared, prefix="<|endoftext|>")

@@ -10,5 +10,7 @@ html_theme = "pydata_sphinx_theme"
 html_show_sourcelink = False
 autosummary_generate = True
 autodoc_typehints = "none"
+# scikit-learn writes these methods and their docstrings.
+autodoc_default_options = {"exclude-members": "set_fit_request,set_predict_request,set_score_request"}
 numpydoc_show_class_members = False
 myst_heading_anchors = 3

@@ -65,9 +65,9 @@ def caption(table: pd.DataFrame, about: dict) -> str:
         f"Representational similarity of {notes['n_windows']} windows of {notes['window_seconds']:g} s "
         f"({data}; {notes['n_subjects']} listeners). A listener's RDM: correlation distance of windows, volumes "
         "by regions; a layer's: correlation distance of word activations under the canonical haemodynamic "
-        f"response, averaged in the window. Mean {notes['method']} correlation over listeners, band or bar: 95 % "
+        f"response, averaged in the window. Mean {notes['method'].capitalize()} correlation over listeners, band or bar: 95 % "
         f"bootstrap interval over listeners. Grey: noise ceiling, {ceiling['lower']:.3f} to "
-        f"{ceiling['upper']:.3f}. {'; '.join(best)}. Right, RDMs of what is not language: {others}. Windows "
+        f"{ceiling['upper']:.3f}. {'; '.join(best).capitalize()}. Right, RDMs of what is not language: {others}. Windows "
         "follow one another, so that slow drifts alone make near windows alike: compare with the distance in "
         "time and with the untrained twin; no p is given, since windows are not exchangeable."
     )

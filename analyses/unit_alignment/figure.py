@@ -25,11 +25,19 @@ def main(path: str) -> None:
 
 
 def draw(table: pd.DataFrame) -> object:
-    figure, axes = plotting.figure(1, 2, height=62)
+    figure, axes = plotting.figure(1, 2, height=68)
     for ax, score in zip(axes[0], SCORES, strict=True):
         part = table[table["score"] == score]
         rois = list(dict.fromkeys(part["roi"]))
-        random = part[part["set"] != "language"]
+        random = part[part["set"].str.startswith("random")]
+        ceiling = part[part["set"] == "ceiling"].set_index("roi")["value"]
+        ax.hlines(
+            ceiling[rois],
+            *(pd.RangeIndex(len(rois)) + x for x in (-0.4, 0.4)),
+            color=GREY,
+            linewidth=2,
+            alpha=0.6,
+        )
         groups = {roi: random.loc[random["roi"] == roi, "value"] for roi in rois}
         plotting.distributions(ax, groups, colours=dict.fromkeys(rois, GREY))
         language = part[part["set"] == "language"].set_index("roi")["value"]
@@ -38,7 +46,9 @@ def draw(table: pd.DataFrame) -> object:
         ax.set(ylabel=f"cross-validated r, {score}")
     axes[0, 0].scatter([], [], marker="D", color=COLOURS["vermillion"], label="language units")
     axes[0, 0].scatter([], [], color=GREY, label="random sets")
-    axes[0, 0].legend()
+    axes[0, 0].plot([], [], color=GREY, linewidth=2, alpha=0.6, label="noise ceiling")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     plotting.panel_letters(axes[0])
     return figure
 
@@ -55,7 +65,7 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     return (
         f"The {notes['n_units']} language units as an encoding model of six regions ({data}; "
         f"{notes['n_subjects']} listeners), against {notes['n_random']} random sets with as many units in each "
-        f"layer. Diamonds, language units; dots, random sets (black: median, 5th to 95th percentile). "
+        f"layer. Diamonds, language units; dots, random sets (black: median, 5th to 95th percentile); grey lines, the noise ceilings of figure 3. "
         f"{'; '.join(parts)}. p is the share of random sets that do at least as well, (1 + n) / (1 + R), one-sided, "
         "uncorrected for the number of regions. Delays, penalties and folds as in figure 3."
     )

@@ -149,7 +149,9 @@ def split_half(
 
 
 def dice(a: xr.DataArray, b: xr.DataArray) -> tuple[float, float]:
-    """Return the Dice overlap 2 |A and B| / (|A| + |B|) of two masks, and its expectation by chance.
+    """Return the Dice overlap of two masks, and its expectation by chance.
+
+    Twice the number of units in both, over the sum of their numbers of units.
 
     Masks are matched by (layer, site, index), never by order.
 

@@ -108,11 +108,14 @@ def _guarded(work: object) -> None:
 
 
 def _step(name: str, study: str, results: Path, what: str, twin: str, threads: int) -> None:
+    from ..errors import InvalidValueError, choice
     from .config import load_study
 
-    source = json.loads(study) if study.lstrip().startswith("{") else study
+    try:
+        source = json.loads(study) if study.lstrip().startswith("{") else study
+    except json.JSONDecodeError as error:
+        raise InvalidValueError(f"--study is not JSON: {error}.") from None
     paths_of = load_study(source)
-    from ..errors import choice
     from .paths import Paths
     from .steps import STEPS, extract_activations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,23 +33,36 @@ def run_lock(results: str | Path) -> Iterator[tuple[bool, Callable[[int], None]]
         If a live process holds it; names the process.
     """
     path = Path(results) / ".neuroalign-run.json"
-    was_killed = path.exists()
-    for pid, started in _holders(path):
-        if _alive(pid, started):
-            raise RunningError(
-                f"process {pid} is running a study in {results}; wait for it, or stop it and run again."
-            )
     holders: list[list[float]] = []
 
     def add(pid: int) -> None:
         holders.append([pid, psutil.Process(pid).create_time()])
         io.write_json(holders, path)
 
-    add(os.getpid())
+    with _one_at_a_time(results):
+        was_killed = path.exists()
+        for pid, started in _holders(path):
+            if _alive(pid, started):
+                raise RunningError(
+                    f"process {pid} is running a study in {results}; wait for it, or stop it and run again."
+                )
+        add(os.getpid())
     try:
         yield was_killed, add
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: str | Path) -> Iterator[None]:
+    """Let no other process look at the lock between our look at it and our taking it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _holders(path: Path) -> list[tuple[int, float]]:
@@ -62,6 +76,9 @@ def _holders(path: Path) -> list[tuple[int, float]]:
 
 def _alive(pid: int, started: float) -> bool:
     try:
-        return pid != os.getpid() and abs(psutil.Process(pid).create_time() - started) < 1
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:  # dead; in a container often nobody collects it
+            return False
+        return pid != os.getpid() and abs(process.create_time() - started) < 1
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False

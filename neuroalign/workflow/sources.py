@@ -40,6 +40,9 @@ class LayerFile(Mapping[str, xr.DataArray]):
     def __getitem__(self, layer: str) -> xr.DataArray:
         return io.read_layer(self.path, layer)
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 

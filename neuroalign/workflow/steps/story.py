@@ -312,6 +312,9 @@ def unit_alignment(paths: Paths) -> None:
         rows += _set_rows(name, encoder.score(encoder.delayed(features)))
     table = pd.DataFrame(rows)
     table["p"] = _p_values(table)
+    ceilings = pd.DataFrame(_ceiling_rows(data["series"], generator(paths.study.seed, "encoding", "ceiling")))
+    ceilings = ceilings[["roi", "score", "value"]].assign(set="ceiling")
+    table = pd.concat([table, ceilings[["set", "roi", "score", "value"]]], ignore_index=True)
     inputs = {"responses": io.stored_digest(paths.responses), "masks": io.stored_digest(paths.masks)}
     inputs["trained"] = io.layers_digest(file.path)
     notes = _notes(data, section) | {"n_units": int(language.sum()), "n_random": section.n_unit_controls}

@@ -20,14 +20,10 @@ def main(path: str) -> None:
     about = io.read_json(Path(path).with_suffix(".provenance.json"))
     with plotting.style():
         figure = draw(table)
-        title = "Encoding of the story by layer" + simulated(about)
+        title = plotting.titled("Encoding of the story by layer", about)
         plotting.save_figure(
             figure, Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
         )
-
-
-def simulated(about: dict) -> str:
-    return " (simulated responses)" if about["notes"]["simulated"] else ""
 
 
 def draw(table: pd.DataFrame) -> object:
@@ -72,10 +68,9 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     gain = table[table["score"] == "gain over baseline"]
     above = {n: (gain[gain["network"] == n]["low"] > 0).sum() for n in NETWORKS}
     total = (gain["network"] == "trained").sum()
-    data = "SIMULATED responses" if notes["simulated"] else f"responses: {params['responses']}"
     text = (
-        f"Cross-validated correlation of ridge predictions with six regions ({data}; {notes['n_subjects']} "
-        f"listeners, {notes['n_times']} volumes; {params['n_folds']} contiguous test blocks, {params['purge']} "
+        f"Cross-validated correlation of ridge predictions with six regions ({plotting.responses(about)}, "
+        f"{notes['n_times']} volumes; {params['n_folds']} contiguous test blocks, {params['purge']} "
         f"volumes purged on either side; word activations {DOWNSAMPLE[params['downsample']]} in each volume, delays "
         f"{params['delays']} volumes; one penalty a target, chosen inside the training rows). Top, the mean over "
         "listeners; bottom, weights fitted to the mean of the other listeners and scored on the listener left out "

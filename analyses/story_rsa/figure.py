@@ -18,8 +18,7 @@ def main(path: str) -> None:
     about = io.read_json(Path(path).with_suffix(".provenance.json"))
     with plotting.style():
         figure = draw(table, about)
-        title = "Similarity of the story's time windows by layer"
-        title += " (simulated responses)" if about["notes"]["simulated"] else ""
+        title = plotting.titled("Similarity of the story's time windows by layer", about)
         plotting.save_figure(
             figure, Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
         )
@@ -51,7 +50,7 @@ def draw(table: pd.DataFrame, about: dict) -> object:
 
 
 def caption(table: pd.DataFrame, about: dict) -> str:
-    notes, params = about["notes"], about["provenance"]["params"]
+    notes = about["notes"]
     best = []
     for name in NETWORKS:
         part = table[table["network"] == name]
@@ -60,10 +59,9 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     base = table[table["network"] == "baseline"]
     others = ", ".join(f"{row['layer']} {row['value']:.3f}" for _, row in base.iterrows())
     ceiling = table[table["network"] == "ceiling"].set_index("layer")["value"]
-    data = "SIMULATED responses" if notes["simulated"] else f"responses: {params['responses']}"
     return (
         f"Representational similarity of {notes['n_windows']} windows of {notes['window_seconds']:g} s "
-        f"({data}; {notes['n_subjects']} listeners). A listener's RDM: correlation distance of windows, volumes "
+        f"({plotting.responses(about)}). A listener's RDM: correlation distance of windows, volumes "
         "by regions; a layer's: correlation distance of word activations under the canonical haemodynamic "
         f"response, averaged in the window. Mean {notes['method'].capitalize()} correlation over listeners, band or bar: 95 % "
         f"bootstrap interval over listeners. Grey: noise ceiling, {ceiling['lower']:.3f} to "

@@ -17,8 +17,7 @@ def main(path: str) -> None:
     table = io.read_table(path, text=("set", "roi", "score"))
     about = io.read_json(Path(path).with_suffix(".provenance.json"))
     with plotting.style():
-        title = "Language units against random units"
-        title += " (simulated responses)" if about["notes"]["simulated"] else ""
+        title = plotting.titled("Language units against random units", about)
         plotting.save_figure(
             draw(table), Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
         )
@@ -54,17 +53,16 @@ def draw(table: pd.DataFrame) -> object:
 
 
 def caption(table: pd.DataFrame, about: dict) -> str:
-    notes, params = about["notes"], about["provenance"]["params"]
+    notes = about["notes"]
     parts = []
     for score in SCORES:
         part = table[table["score"] == score]
         rows = part[part["set"] == "language"]
         p = ", ".join(f"{row['roi']} {row['value']:.2f} (p {row['p']:.3f})" for _, row in rows.iterrows())
         parts.append(f"{score}: {p}")
-    data = "SIMULATED responses" if notes["simulated"] else f"responses: {params['responses']}"
     return (
-        f"The {notes['n_units']} language units as an encoding model of six regions ({data}; "
-        f"{notes['n_subjects']} listeners), against {notes['n_random']} random sets with as many units in each "
+        f"The {notes['n_units']} language units as an encoding model of six regions ({plotting.responses(about)}"
+        f"), against {notes['n_random']} random sets with as many units in each "
         f"layer. Diamonds, language units; dots, random sets (black: median, 5th to 95th percentile); grey lines, the noise ceilings of figure 3. "
         f"{'; '.join(parts)}. p is the share of random sets that do at least as well, (1 + n) / (1 + R), one-sided, "
         "uncorrected for the number of regions. Delays, penalties and folds as in figure 3."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 
@@ -12,6 +14,15 @@ from .masks import align_masks
 __all__ = ["CONTROL_KINDS", "outlier_units", "random_masks", "unmatched_units"]
 
 N_NEAREST, FACTOR = 10, 2.0
+
+
+class Units(NamedTuple):
+    """What controls are drawn from, arrays (n_units,): selected, allowed, layer name, magnitude."""
+
+    mask: np.ndarray
+    free: np.ndarray
+    layer: np.ndarray
+    size: np.ndarray
 
 
 def random_masks(
@@ -66,51 +77,33 @@ def random_masks(
     free = ~mask.values
     if exclude is not None:
         free &= ~align_masks(mask, exclude)
+    units = Units(mask.values, free, mask["layer"].values, size)
     draws = np.zeros((n, mask.sizes["unit"]), dtype=bool)
     for draw in draws:
-        CONTROL_KINDS[kind](draw, mask.values, free, mask["layer"].values, size, rng)
+        CONTROL_KINDS[kind](draw, units, rng)
     n_unmatched = int(mask.sum()) - draws.sum(axis=1)
     coords = {**mask.coords, "n_unmatched": ("draw", n_unmatched)}
     return xr.DataArray(draws, dims=("draw", "unit"), coords=coords, attrs={"kind": kind}, name="mask")
 
 
-def _uniform(
-    draw: np.ndarray,
-    mask: np.ndarray,
-    free: np.ndarray,
-    layer: np.ndarray,
-    size: np.ndarray,
-    rng: np.random.Generator,
-) -> None:
-    draw[_some(np.flatnonzero(free), int(mask.sum()), rng, "all layers")] = True
+def _uniform(draw: np.ndarray, units: Units, rng: np.random.Generator) -> None:
+    draw[_some(np.flatnonzero(units.free), int(units.mask.sum()), rng, "all layers")] = True
 
 
-def _layer_matched(
-    draw: np.ndarray,
-    mask: np.ndarray,
-    free: np.ndarray,
-    layer: np.ndarray,
-    size: np.ndarray,
-    rng: np.random.Generator,
-) -> None:
-    for name in dict.fromkeys(layer[mask].tolist()):
-        inside = layer == name
-        draw[_some(np.flatnonzero(inside & free), int((inside & mask).sum()), rng, str(name))] = True
+def _layer_matched(draw: np.ndarray, units: Units, rng: np.random.Generator) -> None:
+    for name in dict.fromkeys(units.layer[units.mask].tolist()):
+        inside = units.layer == name
+        draw[_some(np.flatnonzero(inside & units.free), int((inside & units.mask).sum()), rng, str(name))] = (
+            True
+        )
 
 
-def _norm_matched(
-    draw: np.ndarray,
-    mask: np.ndarray,
-    free: np.ndarray,
-    layer: np.ndarray,
-    size: np.ndarray,
-    rng: np.random.Generator,
-) -> None:
-    for name in dict.fromkeys(layer[mask].tolist()):
-        inside = layer == name
-        left = np.flatnonzero(inside & free)
-        for unit in rng.permutation(np.flatnonzero(inside & mask)):
-            distance = _log_ratio(size[left], size[unit])
+def _norm_matched(draw: np.ndarray, units: Units, rng: np.random.Generator) -> None:
+    for name in dict.fromkeys(units.layer[units.mask].tolist()):
+        inside = units.layer == name
+        left = np.flatnonzero(inside & units.free)
+        for unit in rng.permutation(np.flatnonzero(inside & units.mask)):
+            distance = _log_ratio(units.size[left], units.size[unit])
             near = np.argsort(distance, kind="stable")[:N_NEAREST]
             near = near[distance[near] <= np.log(FACTOR)]
             if near.size:

@@ -1,5 +1,6 @@
 """One style; functions that take an axis and values and return the axis; one way of saving."""
 
+from .captions import responses, titled
 from .panels import bars_with_dots, ceiling_band, distributions, envelope, layer_lines
 from .style import COLOURS, GREY, MM, figure, panel_letters, save_figure, style
 
@@ -14,6 +15,8 @@ __all__ = [
     "figure",
     "layer_lines",
     "panel_letters",
+    "responses",
     "save_figure",
     "style",
+    "titled",
 ]

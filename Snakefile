@@ -22,6 +22,7 @@ except NeuroalignError as error:
     raise WorkflowError(str(error)) from None
 
 PATHS = Paths(STUDY)
+SHARED = ("workflow/sources.py", "workflow/steps/common.py")
 STUDY_JSON = STUDY.model_dump_json()
 PYTHON = shlex.quote(sys.executable)
 STEP = f"{PYTHON} -m neuroalign step"
@@ -57,7 +58,7 @@ rule report:
         mem_mb=1000,
         gpu=0,
     params:
-        code=code_digest("workflow/steps/report.py"),
+        code=code_digest("workflow/steps/report.py", "workflow/report.html"),
         study=section_digest(STUDY),
     shell:
         "{STEP} report --study {STUDY_JSON:q} 2>&1 | tee {log}"

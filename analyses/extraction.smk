@@ -8,6 +8,8 @@ for WHAT in ("localizer", "story"):
         rule:
             name:
                 f"extract_{WHAT}_{TWIN}"
+            input:
+                PATHS.sources("model", "localizer" if WHAT == "localizer" else "words"),
             output:
                 PATHS.activations(WHAT, TWIN),
             log:
@@ -19,7 +21,7 @@ for WHAT in ("localizer", "story"):
                 mem_mb=4000,
                 gpu=0,
             params:
-                code=code_digest("extraction", "stimuli"),
+                code=code_digest("extraction", "stimuli", "workflow/steps/extraction.py", *SHARED),
                 what=WHAT,
                 twin=TWIN,
             shell:

@@ -4,6 +4,7 @@ if STUDY.localizer is not None:
 
     rule localizer:
         input:
+            PATHS.sources("localizer"),
             [PATHS.activations("localizer", twin) for twin in TWINS],
         output:
             PATHS.masks,
@@ -18,7 +19,7 @@ if STUDY.localizer is not None:
             mem_mb=4000,
             gpu=0,
         params:
-            code=code_digest("localization", "stats", "stimuli", "workflow/steps/localizer.py"),
+            code=code_digest("localization", "stats", "stimuli", "workflow/steps/localizer.py", *SHARED),
             section=section_digest(
                 STUDY.localizer, STUDY.seed, STUDY.lesions and str(STUDY.lesions.outlier_factor)
             ),
@@ -50,9 +51,10 @@ if STUDY.lesions is not None:
 
     rule lesions:
         input:
+            PATHS.sources("pairs", "model"),
             PATHS.masks,
         output:
-            PATHS.folder / "lesion_scores.nc",
+            PATHS.lesion_scores,
             PATHS.figure(2, "tsv"),
             PATHS.figure(2, "provenance.json"),
         log:
@@ -64,7 +66,9 @@ if STUDY.lesions is not None:
             mem_mb=6000,
             gpu=0,
         params:
-            code=code_digest("localization", "extraction", "stats", "stimuli", "workflow/steps/lesions.py"),
+            code=code_digest(
+                "localization", "extraction", "stats", "stimuli", "workflow/steps/lesions.py", *SHARED
+            ),
             section=section_digest(STUDY.lesions, STUDY.model, STUDY.seed),
         shell:
             "{STEP} lesions --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"

@@ -15,7 +15,7 @@ if STUDY.objects is not None:
             mem_mb=2000,
             gpu=0,
         params:
-            code=code_digest("rsa", "datasets", "stats", "workflow/steps/objects.py"),
+            code=code_digest("rsa", "datasets", "stats", "workflow/steps/objects.py", *SHARED),
             section=section_digest(STUDY.objects, STUDY.seed),
         shell:
             "{STEP} objects --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"

@@ -4,6 +4,7 @@ if STUDY.story is not None:
 
     rule prepare_story:
         input:
+            PATHS.sources("words", "responses"),
             [PATHS.activations("story", "trained")],
         output:
             PATHS.responses,
@@ -16,13 +17,14 @@ if STUDY.story is not None:
             mem_mb=2000,
             gpu=0,
         params:
-            code=code_digest("datasets", "stats", "stimuli", "workflow/steps/story.py"),
+            code=code_digest("datasets", "stats", "stimuli", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
             "{STEP} prepare-story --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
 
     rule encode:
         input:
+            PATHS.sources("words"),
             [PATHS.activations("story", twin) for twin in TWINS],
             PATHS.responses,
         output:
@@ -37,7 +39,7 @@ if STUDY.story is not None:
             mem_mb=4000,
             gpu=0,
         params:
-            code=code_digest("encoding", "stats", "workflow/steps/story.py"),
+            code=code_digest("encoding", "stats", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
             "{STEP} encode --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"

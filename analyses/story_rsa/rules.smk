@@ -4,6 +4,7 @@ if STUDY.story is not None:
 
     rule story_rsa:
         input:
+            PATHS.sources("words"),
             [PATHS.activations("story", twin) for twin in TWINS],
             PATHS.responses,
         output:
@@ -18,7 +19,7 @@ if STUDY.story is not None:
             mem_mb=4000,
             gpu=0,
         params:
-            code=code_digest("rsa", "encoding", "stats", "workflow/steps/story.py"),
+            code=code_digest("rsa", "encoding", "stats", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
             "{STEP} story-rsa --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"

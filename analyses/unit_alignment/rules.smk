@@ -4,6 +4,7 @@ if STUDY.story is not None and STUDY.localizer is not None:
 
     rule unit_alignment:
         input:
+            PATHS.sources("words"),
             PATHS.activations("story", "trained"),
             PATHS.responses,
             PATHS.masks,
@@ -19,7 +20,7 @@ if STUDY.story is not None and STUDY.localizer is not None:
             mem_mb=4000,
             gpu=0,
         params:
-            code=code_digest("encoding", "localization", "stats", "workflow/steps/story.py"),
+            code=code_digest("encoding", "localization", "stats", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
             "{STEP} unit-alignment --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"

@@ -35,6 +35,7 @@ def lesion_scores(
     task: Task,
     *,
     mode: str = "zero",
+    values: xr.DataArray | None = None,
     work: str | Path | None = None,
     progress: bool = True,
 ) -> xr.DataArray:
@@ -47,7 +48,7 @@ def lesion_scores(
     masks : mapping of name to DataArray (unit,) of bool
     task : Task
         Such as ``MinimalPairs``.
-    mode : str
+    mode, values
         Of ``extraction.lesion``.
     work : path, optional
         Folder for one small file a mask: a run that was killed goes on where it stopped. A file that was made
@@ -66,11 +67,11 @@ def lesion_scores(
     score: Callable[[], xr.DataArray] | None = None
     rows = []
     for name in tqdm([INTACT, *masks], desc="lesions", unit="mask", disable=not progress, mininterval=1):
-        key = _key(model, masks.get(name), task, mode)
+        key = _key(model, masks.get(name), task, mode, values)
         row = _stored(work, name, key)
         if row is None:
             score = score or task.prepare(model)
-            row = _score(model, masks.get(name), score, mode)
+            row = _score(model, masks.get(name), score, mode=mode, values=values)
             if work is not None:
                 io.save(row, _path(work, name), params=key)
         rows.append(row)
@@ -78,25 +79,33 @@ def lesion_scores(
 
 
 def _score(
-    model: LanguageModel, mask: xr.DataArray | None, score: Callable[[], xr.DataArray], mode: str
+    model: LanguageModel, mask: xr.DataArray | None, score: Callable[[], xr.DataArray], **options: Any
 ) -> xr.DataArray:
     if mask is None:
         return score()
-    with lesion(model, mask, mode=mode):
+    with lesion(model, mask, **options):
         return score()
 
 
-def _key(model: LanguageModel, mask: xr.DataArray | None, task: Task, mode: str) -> dict[str, Any]:
+def _key(
+    model: LanguageModel,
+    mask: xr.DataArray | None,
+    task: Task,
+    mode: str,
+    values: xr.DataArray | None,
+) -> dict[str, Any]:
     units = None
     if mask is not None:
         other = set(mask.coords) - {"layer", "site", "index"}
         units = io.content_digest(mask.drop_vars(other).drop_attrs().rename("mask"))
-    said = pd.util.hash_pandas_object(task.pairs, index=False).sum() if hasattr(task, "pairs") else repr(task)
     return {
         "model": model.digest,
+        "dtype": model.dtype,
+        "lesions": list(model.lesions),
         "mask": units,
-        "task": [str(said), getattr(task, "prefix", None)],
+        "task": getattr(task, "digest", None) or repr(task),
         "mode": mode,
+        "values": None if values is None else io.content_digest(values.reset_coords(drop=True).drop_attrs()),
     }
 
 
@@ -184,7 +193,11 @@ def summarize_lesions(
         high (95 % interval of the effect, named masks only), and ``p_<kind>``: the share of random masks
         whose loss is at least as large, (1 + n) / (1 + R).
     """
-    wanted = [INTACT, *named, *(name for group in controls.values() for name in group)]
+    random = [name for group in controls.values() for name in group]
+    both = sorted(set(named) & set(random))
+    if both:
+        raise LabelError(f"{len(both)} masks are both named and controls: {listing(both)}.")
+    wanted = [INTACT, *named, *random]
     missing = [name for name in wanted if name not in scores["mask"].values]
     if missing:
         raise LabelError(f"scores lack the masks {listing(missing)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,6 +48,12 @@ class MinimalPairs:
                 f"minimal pairs lack the columns {listing(missing)}; they have {listing(self.pairs.columns)}."
             )
         labels(self.pairs, on="pair", name="minimal pairs")
+
+    @property
+    def digest(self) -> str:
+        """What decides the scores of a model: the pairs, in order, and the prefix."""
+        text = self.pairs[list(COLUMNS)].to_csv(index=False) + repr(self.prefix)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def name(self) -> str:

@@ -129,6 +129,9 @@ def check_method(method: str) -> None:
 def _by_mask(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the rows that have the same pairs, and which pairs these are."""
     known = ~np.isnan(rows)
+    if known.all():
+        yield np.arange(len(rows)), np.ones(rows.shape[1], dtype=bool)
+        return
     masks, inverse = np.unique(known, axis=0, return_inverse=True)
     for i, mask in enumerate(masks):
         yield np.flatnonzero(inverse.reshape(-1) == i), mask

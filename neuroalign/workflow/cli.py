@@ -142,6 +142,7 @@ def _run(config: Path, cores: int, directory: Path) -> None:
     from ..errors import FileError
     from .config import load_study
     from .locks import run_lock
+    from .outputs import remove_damaged
     from .paths import Paths
 
     study = load_study(config)
@@ -158,6 +159,8 @@ def _run(config: Path, cores: int, directory: Path) -> None:
             removed = io.remove_leftovers(results)
             typer.echo(f"{study.name}: the last run was killed; {len(removed)} half-written file(s) removed.")
             subprocess.run([*call, "--unlock"], check=False, capture_output=True)  # noqa: S603
+        for path in remove_damaged(Paths(study, results)):
+            typer.echo(f"{study.name}: {path} was damaged; it is removed and made again.")
         report = Paths(study, results).report
         before = report.stat().st_mtime_ns if report.exists() else None
         with subprocess.Popen(call) as snakemake:  # noqa: S603

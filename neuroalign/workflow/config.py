@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import FileError, InvalidValueError
 
@@ -30,14 +30,24 @@ __all__ = [
     "study_schema",
 ]
 
+
+def _some_once(values: tuple) -> tuple:
+    if not values:
+        raise ValueError("at least one value is needed")
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"every value must stand once; repeated: {', '.join(repeated)}")
+    return values
+
+
 Share = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class Section(BaseModel):
     """A part of a study: unknown keys are refused, and nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class Model(Section):
@@ -62,6 +72,12 @@ class Localizer(Section):
     fraction: Share = 0.01
     n_random: Count = 20
 
+    @model_validator(mode="after")
+    def _two_conditions(self) -> Localizer:
+        if self.positive == self.negative:
+            raise ValueError(f"positive and negative must differ; both are {self.positive!r}")
+        return self
+
 
 class Lesions(Section):
     """What is silenced, on which task, against how many random masks of each kind."""
@@ -70,11 +86,10 @@ class Lesions(Section):
     per_paradigm: Count | None = None
     prefix: str | None = "<|endoftext|>"
     n_controls: Count = 20
-    kinds: tuple[Literal["uniform", "layer-matched", "norm-matched"], ...] = (
-        "uniform",
-        "layer-matched",
-        "norm-matched",
-    )
+    kinds: Annotated[
+        tuple[Literal["uniform", "layer-matched", "norm-matched"], ...],
+        AfterValidator(_some_once),
+    ] = ("uniform", "layer-matched", "norm-matched")
     outlier_factor: Annotated[float, Field(gt=1)] = 6.0
     n_bootstrap: Count = 2000
 
@@ -97,7 +112,7 @@ class Simulation(Section):
     """Responses of known truth: which layer drives them (as a share of the depth), how strongly, how many."""
 
     planted_depth: Annotated[float, Field(ge=0, le=1)] = 0.6
-    snr: dict[str, Annotated[float, Field(ge=0)]] = {
+    snr: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(min_length=1)] = {
         "LATL": 0.6,
         "RATL": 0.3,
         "LPTL": 1.0,
@@ -120,7 +135,12 @@ class Story(Section):
     stride: Count = 128
     pool: Literal["mean", "last", "sum"] = "mean"
     downsample: Literal["average", "sum", "lanczos"] = "average"
-    delays: tuple[Annotated[int, Field(ge=0)], ...] = (1, 2, 3, 4)
+    delays: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], AfterValidator(_some_once)] = (
+        1,
+        2,
+        3,
+        4,
+    )
     alphas: Alphas = Alphas()
     n_folds: Annotated[int, Field(ge=2)] = 5
     purge: Annotated[int, Field(ge=0)] = 10
@@ -133,6 +153,8 @@ class Story(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Story:
+        if self.responses not in ("simulated", "alice_fmri") and not self.responses.endswith(".nc"):
+            raise ValueError(f"responses must be simulated, alice_fmri or a .nc file; got {self.responses!r}")
         if self.stride >= self.context:
             raise ValueError(f"stride must be below context; got {self.stride} and {self.context}")
         if self.responses == "simulated" and self.simulation is None:
@@ -148,7 +170,10 @@ class Objects(Section):
     """Model RDMs against subjects' RDMs."""
 
     responses: Literal["kriegeskorte92"] = "kriegeskorte92"
-    methods: tuple[Literal["pearson", "spearman", "cosine"], ...] = ("pearson", "spearman")
+    methods: Annotated[tuple[Literal["pearson", "spearman", "cosine"], ...], AfterValidator(_some_once)] = (
+        "pearson",
+        "spearman",
+    )
     n_permutations: Count = 1000
     n_bootstrap: Count = 1000
 
@@ -167,6 +192,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Study:
+        if self.name == "shared":
+            raise ValueError("the name shared is taken: results/shared holds what studies share")
         if self.lesions is not None and self.localizer is None:
             raise ValueError("lesions need a section localizer: it selects the units")
         if not any((self.localizer, self.story, self.objects)):
@@ -203,11 +230,24 @@ def load_study(source: str | Path | dict[str, Any]) -> Study:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEach)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise FileError(f"{path} is not YAML: {error}") from error
+
+
+class _OneOfEach(yaml.SafeLoader):
+    """YAML's safe loader, refusing a key that stands twice (YAML lets the last one win)."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 def _say(item: Any) -> str:

@@ -23,6 +23,8 @@ FIGURES = {
     6: ("objects", "object_rsa"),
 }
 
+OWN = (".tsv", ".csv", ".nc", ".gguf")
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -58,6 +60,11 @@ class Paths:
         return self.folder / "responses.nc"
 
     @property
+    def lesion_scores(self) -> Path:
+        """Item scores of the task under every mask."""
+        return self.folder / "lesion_scores.nc"
+
+    @property
     def lesion_work(self) -> Path:
         """Work folder of the lesions: one small file a mask."""
         return self.folder / "work" / "lesions"
@@ -78,6 +85,32 @@ class Paths:
         key = section_digest(model, seed, what, *map(str, decides))
         name = f"{what}-{_slug(source)}-{_slug(study.model.name)}-{twin}-{key}.nc"
         return self.results / "shared" / "activations" / name
+
+    def sources(self, *kinds: str) -> list[str]:
+        """Return the user's own files of the given kinds, so that Snakemake notices their absence and edits.
+
+        Parameters
+        ----------
+        *kinds : {"model", "localizer", "pairs", "words", "responses"}
+        """
+        study = self.study
+        values = {
+            "model": study.model.name,
+            "localizer": study.localizer and study.localizer.stimuli,
+            "pairs": study.lesions and study.lesions.pairs,
+            "words": study.story and study.story.words,
+            "responses": study.story and study.story.responses,
+        }
+        found: list[str] = []
+        for kind in kinds:
+            value = values[kind]
+            if value and Path(value).suffix in OWN:
+                found.append(value)
+            elif value and kind == "model" and Path(value).is_dir():
+                found += sorted(
+                    str(path) for p in ("*.json", "*.safetensors") for path in Path(value).glob(p)
+                )
+        return found
 
     def figure(self, number: int, extension: str) -> Path:
         """A figure's file: ``tsv`` (values), ``provenance.json``, ``pdf``, ``png`` or ``json`` (caption)."""
@@ -110,7 +143,8 @@ def code_digest(*rooms: str) -> str:
     sha = hashlib.sha256()
     for room in (*base, *rooms):
         place = PACKAGE / room
-        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
+        inside = [p for p in place.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+        for path in [place] if place.is_file() else sorted(inside):
             sha.update(path.relative_to(PACKAGE).as_posix().encode())
             sha.update(path.read_bytes())
     return sha.hexdigest()[:8]

@@ -299,21 +299,18 @@ def test_work_with_another_prefix_is_not_used(model, masks, pairs, tmp_path):
     assert same_again(model, masks, MinimalPairs(pairs, prefix=None), tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the key hashes values, not the names of columns")
 def test_work_of_pairs_under_swapped_column_names_is_not_used(model, masks, pairs, tmp_path):
     lesion_scores(model, masks, MinimalPairs(pairs), work=tmp_path, progress=False)
     turned = pairs.rename(columns={"good": "bad", "bad": "good"})
     assert same_again(model, masks, MinimalPairs(turned), tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the key sums row hashes, so that order is lost")
 def test_work_of_pairs_in_another_order_gives_the_new_order(model, masks, pairs, tmp_path):
     lesion_scores(model, masks, MinimalPairs(pairs), work=tmp_path, progress=False)
     turned = pairs.iloc[::-1].reset_index(drop=True)
     assert same_again(model, masks, MinimalPairs(turned), tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the key lacks the dtype of the model")
 def test_work_of_another_dtype_is_not_used(model, masks, tmp_path):
     lesion_scores(model, masks, Spy(), work=tmp_path, progress=False)
     spy = Spy()
@@ -321,7 +318,6 @@ def test_work_of_another_dtype_is_not_used(model, masks, tmp_path):
     assert spy.n_scored == 4
 
 
-@pytest.mark.xfail(strict=True, reason="the key lacks the lesions in force")
 def test_work_without_a_lesion_around_it_is_not_used_under_one(model, masks, rng, tmp_path):
     lesion_scores(model, masks, Spy(), work=tmp_path, progress=False)
     spy = Spy()

@@ -305,3 +305,39 @@ def test_schema_is_json_and_forbids_keys_that_it_does_not_know():
     assert set(schema["$defs"]) == sections
     assert set(schema["properties"]) == set(Study.model_fields)
     assert all(part["additionalProperties"] is False for part in [schema, *schema["$defs"].values()])
+
+
+STORY = {"responses": "simulated", "simulation": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"story": {**STORY, "alphas": {"low": float("nan")}}}, "story.alphas.low: Input should be a finite"),
+        ({"story": {**STORY, "delays": []}}, "story.delays: at least one value is needed"),
+        ({"story": {**STORY, "delays": [1, 1]}}, "story.delays: every value must stand once; repeated: 1"),
+        ({"lesions": {"kinds": ["uniform", "uniform"]}}, "every value must stand once; repeated: uniform"),
+        ({"lesions": {"n_controls": True}}, "lesions.n_controls: Input should be a valid integer"),
+        (
+            {"localizer": {"positive": "a", "negative": "a"}},
+            "positive and negative must differ; both are 'a'",
+        ),
+        (
+            {"story": {"responses": "alice"}},
+            "responses must be simulated, alice_fmri or a .nc file; got 'alice'",
+        ),
+        ({"name": "shared"}, "the name shared is taken"),
+    ],
+    ids=str,
+)
+def test_what_no_study_can_mean_is_refused(change, text):
+    with pytest.raises(InvalidValueError) as error:
+        load_study({"name": "mine", "title": "Mine", "localizer": {}, **change})
+    assert text in str(error.value)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("name: mine\ntitle: a\nseed: 1\nseed: 2\nlocalizer: {}\n")
+    with pytest.raises(FileError, match="the key 'seed' stands twice"):
+        load_study(path)

@@ -145,7 +145,6 @@ def test_report_has_the_time_and_memory_of_every_step(page):
     assert cells[start:] == ["encode", "0.0", "1", "lesions", "12.3", "346"]
 
 
-@pytest.mark.xfail(strict=True, reason="memory that Snakemake could not measure is shown as nan")
 def test_memory_that_was_not_measured_is_no_number(tmp_path):
     paths = make(tmp_path)
     io.write_text("s\th:m:s\tmax_rss\n0.04\t0:00:00\t-\n", paths.benchmark("encode"))

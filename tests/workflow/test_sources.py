@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from neuroalign import datasets, io, stimuli
-from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
+from neuroalign.errors import FileError, LabelError, ShapeError
 from neuroalign.workflow.config import Lesions, Localizer, Simulation, Story
 from neuroalign.workflow.sources import (
     LayerFile,
@@ -273,5 +273,7 @@ def test_layer_file_that_is_not_there_is_refused_at_once(tmp_path):
 
 
 def test_unknown_story_is_refused_with_the_names_of_those_that_are_known():
-    with pytest.raises(InvalidValueError, match="data set must be one of 'alice_fmri'"):
-        story_words(Story(responses="alice"))
+    with pytest.raises(
+        ValueError, match=r"responses must be simulated, alice_fmri or a .nc file; got 'alice'"
+    ):
+        Story(responses="alice")

@@ -279,7 +279,6 @@ def test_plan_after_a_change_has_the_steps_that_depend_on_it(clone, whole, tmp_p
         assert found == rules
 
 
-@pytest.mark.xfail(strict=True, reason="the user's own files are no inputs of the rules that read them")
 @pytest.mark.parametrize(
     "change", [{"localizer__stimuli": "absent.tsv"}, {"lesions__pairs": "absent.tsv"}], ids=str
 )

@@ -57,7 +57,13 @@ def write_values(
         seed=paths.study.seed,
     )
     io.write_table(table, paths.figure(number, "tsv"))
-    about = {"figure": number, "study": paths.study.title, "notes": dict(notes or {}), "provenance": made}
+    about = {
+        "figure": number,
+        "study": paths.study.title,
+        "notes": dict(notes or {}),
+        "provenance": made,
+        "sha256": io.file_digest(paths.figure(number, "tsv")),
+    }
     io.write_json(about, paths.figure(number, "provenance.json"))
 
 

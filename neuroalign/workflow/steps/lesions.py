@@ -30,8 +30,13 @@ def lesions(paths: Paths) -> None:
     task = MinimalPairs(minimal_pairs(section), prefix=section.prefix)
     scores = lesion_scores(model, masks, task, work=paths.lesion_work)
     inputs = {"masks": io.stored_digest(paths.masks), "model": model.digest}
-    out = paths.folder / "lesion_scores.nc"
-    io.save(scores, out, inputs=inputs, params=section.model_dump(mode="json"), seed=paths.study.seed)
+    io.save(
+        scores,
+        paths.lesion_scores,
+        inputs=inputs,
+        params=section.model_dump(mode="json"),
+        seed=paths.study.seed,
+    )
     named = [name for name in masks if not any(name in group for group in groups.values())]
     rng = generator(paths.study.seed, "lesions", "bootstrap")
     table = summarize_lesions(scores, named, groups, rng=rng, n_bootstrap=section.n_bootstrap)

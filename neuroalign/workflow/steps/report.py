@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def report(paths: Paths) -> None:
 def _figure(paths: Paths, number: int) -> dict[str, Any]:
     about = io.read_json(paths.figure(number, "json"))
     table = io.read_text(paths.figure(number, "tsv"))
-    rows = [line.split("\t") for line in table.splitlines()]
+    rows = list(csv.reader(StringIO(table), delimiter="\t"))
     return {
         "number": number,
         "title": about["title"],
@@ -79,7 +81,10 @@ def _steps(paths: Paths) -> list[dict[str, Any]]:
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
         if len(table):
             row = table.iloc[-1]
-            rows.append(
-                {"name": path.stem, "seconds": float(row["s"]), "memory": float(row.get("max_rss", 0) or 0)}
-            )
+            rows.append({"name": path.stem, "seconds": float(row["s"]), "memory": _known(row["max_rss"])})
     return rows
+
+
+def _known(value: float) -> float | None:
+    """Return a measured value; None where Snakemake could not measure it."""
+    return None if pd.isna(value) else float(value)

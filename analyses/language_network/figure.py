@@ -17,7 +17,7 @@ KINDS = {
     "norm-matched": COLOURS["purple"],
     "layer-matched without outliers": COLOURS["orange"],
 }
-LABELS = {"layer-matched without outliers": "layer-matched,\nno outliers"}
+LABELS = {"layer-matched without outliers": "layer-matched, no outliers"}
 
 
 def main(number: str, path: str) -> None:
@@ -98,7 +98,7 @@ def lesions(table: pd.DataFrame, about: dict) -> tuple:
     groups |= {f"random, {kind}": table.loc[table["kind"] == kind, "accuracy"] for kind in kinds}
     colours = dict.fromkeys(named, COLOURS["vermillion"]) | {"intact": "black"}
     colours |= {f"random, {kind}": KINDS[kind] for kind in kinds}
-    short = ["intact", *(name.replace(" without", ",\nno") for name in named)]
+    short = ["intact", *(name.replace(" without", ", no") for name in named)]
     short += [f"random, {LABELS.get(kind, kind)}" for kind in kinds]
     plotting.distributions(ax, groups, colours=colours, labels=short)
     for name in ("intact", "language"):

@@ -76,7 +76,7 @@ def localizer_caption(overall: pd.DataFrame, about: dict) -> str:
         )
 
     return (
-        f"{notes['n_selected_trained']} of {notes['n_units']} units ({100 * params['fraction']:g} %) with the "
+        f"{notes['network']}: {notes['n_selected_trained']} of {notes['n_units']} units ({100 * params['fraction']:g} %) with the "
         f"largest Welch t for {params['positive']} over {params['negative']} ({notes['n_stimuli']} stimuli, "
         f"{params['stimuli']}; {params['pool']} token of the block output, "
         f"{'absolute' if params['absolute'] else 'signed'} activations), beside the untrained twin: the same "
@@ -134,7 +134,7 @@ def lesion_caption(table: pd.DataFrame, named: list[str], kinds: list[str], abou
     )
     verdict = survives(table, kinds)
     return (
-        f"{notes['n_items']} minimal pairs ({params['pairs']}"
+        f"{notes['network']}: {notes['n_items']} minimal pairs ({params['pairs']}"
         f"{', prefix ' + params['prefix'] if params['prefix'] else ', no prefix'}; log probabilities summed over "
         f"the sentence), block outputs set to zero. Intact: {table.loc['intact', 'accuracy']:.3f}. "
         f"{'; '.join(parts)}. Random masks, median (range) of {params['n_controls']} each: {spread}. Outliers are "

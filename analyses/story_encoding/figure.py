@@ -69,7 +69,7 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     above = {n: (gain[gain["network"] == n]["low"] > 0).sum() for n in NETWORKS}
     total = (gain["network"] == "trained").sum()
     text = (
-        f"Cross-validated correlation of ridge predictions with six regions ({plotting.responses(about)}, "
+        f"{notes['network']}: cross-validated correlation of ridge predictions with six regions ({plotting.responses(about)}, "
         f"{notes['n_times']} volumes; {params['n_folds']} contiguous test blocks, {params['purge']} "
         f"volumes purged on either side; word activations {DOWNSAMPLE[params['downsample']]} in each volume, delays "
         f"{params['delays']} volumes; one penalty a target, chosen inside the training rows). Top, the mean over "

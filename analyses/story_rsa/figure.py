@@ -60,7 +60,7 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     others = ", ".join(f"{row['layer']} {row['value']:.3f}" for _, row in base.iterrows())
     ceiling = table[table["network"] == "ceiling"].set_index("layer")["value"]
     return (
-        f"Representational similarity of {notes['n_windows']} windows of {notes['window_seconds']:g} s "
+        f"{notes['network']}: representational similarity of {notes['n_windows']} windows of {notes['window_seconds']:g} s "
         f"({plotting.responses(about)}). A listener's RDM: correlation distance of windows, volumes "
         "by regions; a layer's: correlation distance of word activations under the canonical haemodynamic "
         f"response, averaged in the window. Mean {notes['method'].capitalize()} correlation over listeners, band or bar: 95 % "

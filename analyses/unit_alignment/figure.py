@@ -61,7 +61,7 @@ def caption(table: pd.DataFrame, about: dict) -> str:
         p = ", ".join(f"{row['roi']} {row['value']:.2f} (p {row['p']:.3f})" for _, row in rows.iterrows())
         parts.append(f"{score}: {p}")
     return (
-        f"The {notes['n_units']} language units as an encoding model of six regions ({plotting.responses(about)}"
+        f"{notes['network']}: the {notes['n_units']} language units as an encoding model of six regions ({plotting.responses(about)}"
         f"), against {notes['n_random']} random sets with as many units in each "
         f"layer. Diamonds, language units; dots, random sets (black: median, 5th to 95th percentile); grey lines, the noise ceilings of figure 3. "
         f"{'; '.join(parts)}. p is the share of random sets that do at least as well, (1 + n) / (1 + R), one-sided, "

@@ -36,6 +36,7 @@ class LayerFile(Mapping[str, xr.DataArray]):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.names = io.layer_names(self.path)
+        self.label = str(io.layer_attrs(self.path).get("label", ""))
 
     def __getitem__(self, layer: str) -> xr.DataArray:
         return io.read_layer(self.path, layer)

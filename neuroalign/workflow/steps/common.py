@@ -65,8 +65,3 @@ def write_values(
         "sha256": io.file_digest(paths.figure(number, "tsv")),
     }
     io.write_json(about, paths.figure(number, "provenance.json"))
-
-
-def layers_used(path: Path) -> str:
-    """Return the digest of an activation file for provenance."""
-    return io.layers_digest(path)

@@ -41,7 +41,7 @@ def lesions(paths: Paths) -> None:
     rng = generator(paths.study.seed, "lesions", "bootstrap")
     table = summarize_lesions(scores, named, groups, rng=rng, n_bootstrap=section.n_bootstrap)
     table.insert(2, "n_units", [int(masks[name].sum()) if name in masks else 0 for name in table["mask"]])
-    notes |= {"n_items": scores.sizes["item"], "n_units": found.sizes["unit"]}
+    notes |= {"network": model.label, "n_items": scores.sizes["item"], "n_units": found.sizes["unit"]}
     write_values(paths, 2, table, inputs=inputs, section=section, notes=notes)
 
 

@@ -36,6 +36,7 @@ def localizer(paths: Paths) -> None:
     for twin in TWINS:
         file = LayerFile(paths.activations("localizer", twin))
         inputs[twin] = io.layers_digest(file.path)
+        notes.setdefault("network", file.label)
         activations = {layer: file[layer] for layer in file}
         names = (section.positive, section.negative)
         sides = [table.loc[table["condition"] == name, "stimulus"].to_numpy() for name in names]

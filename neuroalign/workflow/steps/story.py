@@ -156,7 +156,7 @@ def encode(paths: Paths) -> None:
             design = encoder.delayed(_volumes(file, layer, words, times, section))
             rows += _score_rows(twin, layer, depth, encoder.score(design), base, section, rng)
     rows += _ceiling_rows(series, generator(paths.study.seed, "encoding", "ceiling"))
-    notes = _notes(data, section) | encoder.edges()
+    notes = _notes(paths, data, section) | encoder.edges()
     write_values(paths, 3, pd.DataFrame(rows), inputs=inputs, section=section, notes=notes)
 
 
@@ -210,9 +210,10 @@ def _ceiling_rows(series: xr.DataArray, rng: np.random.Generator) -> list[dict]:
     return rows
 
 
-def _notes(data: xr.Dataset, section: Story) -> dict[str, Any]:
+def _notes(paths: Paths, data: xr.Dataset, section: Story) -> dict[str, Any]:
     truth: Mapping[str, Any] = data["series"].attrs.get("truth", {}) or data.attrs.get("truth", {})
     return {
+        "network": LayerFile(paths.activations("story", "trained")).label,
         "simulated": section.responses == "simulated",
         "responses": section.responses,
         "n_subjects": len(set(data["subject"].values.tolist())),
@@ -244,7 +245,9 @@ def story_rsa(paths: Paths) -> None:
     rng = generator(paths.study.seed, "rsa", "bootstrap")
     found = rsa.evaluate(stacked, subjects, section.method, n_bootstrap=section.n_bootstrap, rng=rng)
     rows = _rsa_rows(found, kinds)
-    notes = _notes(data, section) | {"n_windows": len(rsa.window_patterns(data["series"], section.window))}
+    notes = _notes(paths, data, section) | {
+        "n_windows": len(rsa.window_patterns(data["series"], section.window))
+    }
     notes |= {"window_seconds": section.window * _tr(times), "method": section.method}
     write_values(paths, 4, pd.DataFrame(rows), inputs=inputs, section=section, notes=notes)
 
@@ -317,7 +320,10 @@ def unit_alignment(paths: Paths) -> None:
     table = pd.concat([table, ceilings[["set", "roi", "score", "value"]]], ignore_index=True)
     inputs = {"responses": io.stored_digest(paths.responses), "masks": io.stored_digest(paths.masks)}
     inputs["trained"] = io.layers_digest(file.path)
-    notes = _notes(data, section) | {"n_units": int(language.sum()), "n_random": section.n_unit_controls}
+    notes = _notes(paths, data, section) | {
+        "n_units": int(language.sum()),
+        "n_random": section.n_unit_controls,
+    }
     notes |= encoder.edges()
     write_values(paths, 5, table, inputs=inputs, section=section, notes=notes)
 

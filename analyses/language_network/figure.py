@@ -159,16 +159,18 @@ def survives(table: pd.DataFrame, kinds: list[str]) -> str:
 
 def compare(table: pd.DataFrame, name: str, kinds: list[str]) -> str:
     loss = table.loc[name, "effect"]
-    worse = {kind: int((table.loc[table["kind"] == kind, "effect"] <= loss).sum()) for kind in kinds}
-    total = {kind: int((table["kind"] == kind).sum()) for kind in kinds}
-    parts = [
-        f"more than any of the {total[kind]} {kind} masks"
-        if not n
-        else f"no more than {n} of {total[kind]} {kind} masks"
-        for kind, n in worse.items()
-    ]
-    verb = "costs" if loss < 0 else "does not cost accuracy; it costs"
-    return f"Silencing '{name}' {verb} {', and '.join(parts)}."
+    effects = {kind: table.loc[table["kind"] == kind, "effect"] for kind in kinds}
+    worse = {kind: int((values <= loss).sum()) for kind, values in effects.items()}
+    counts = ", ".join(f"{n} of {effects[kind].size} {kind}" for kind, n in worse.items())
+    held = [kind for kind, n in worse.items() if not n]
+    fallen = [kind for kind, n in worse.items() if n]
+    if not fallen:
+        verdict = "the contrast survives all of them"
+    elif not held:
+        verdict = "the contrast does not survive"
+    else:
+        verdict = f"the contrast survives {' and '.join(held)} controls, but not {' and '.join(fallen)} ones"
+    return f"As much as with '{name}' silenced, or more, is lost with {counts} random masks: {verdict}."
 
 
 if __name__ == "__main__":

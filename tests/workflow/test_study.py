@@ -266,7 +266,7 @@ STORY = {"prepare_story", "encode", "story_rsa", "unit_alignment", "figure3", "f
         ({"seed": 4}, ALL_OF_IT - {rule for rule in ALL_OF_IT if rule.startswith("extract")}),
         ({"model__untrained_seed": 5}, None),
     ],
-    ids=str,
+    ids=["nothing", "title", "batch size", "story window", "seed", "untrained seed"],
 )
 def test_plan_after_a_change_has_the_steps_that_depend_on_it(clone, whole, tmp_path, change, rules):
     found = clone.planned(clone.config(tmp_path / "tiny.yaml", **change), whole.folder)

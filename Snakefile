@@ -18,10 +18,11 @@ container: "docker://python:3.11-slim"
 
 try:
     STUDY = load_study(dict(config))
+    PATHS = Paths(STUDY)
+    PATHS.check_sources()
 except NeuroalignError as error:
     raise WorkflowError(str(error)) from None
 
-PATHS = Paths(STUDY)
 SHARED = ("workflow/sources.py", "workflow/steps/common.py")
 STUDY_JSON = STUDY.model_dump_json()
 PYTHON = shlex.quote(sys.executable)

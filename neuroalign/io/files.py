@@ -34,6 +34,19 @@ __all__ = [
     "writing",
 ]
 
+# what the readers of HDF5, netCDF and JSON raise on bytes that are not what they seem
+DAMAGED = (
+    ArithmeticError,  # sizes that overflow
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 PREFIX, SUFFIX = ".neuroalign-", ".partial"
 
 

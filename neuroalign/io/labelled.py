@@ -13,7 +13,7 @@ import xarray as xr
 
 from ..errors import FileError, InvalidValueError
 from .digests import as_text, canonical_json, content_digest
-from .files import write_bytes
+from .files import DAMAGED, write_bytes
 from .provenance import provenance
 
 __all__ = ["load", "save", "stored_digest"]
@@ -24,7 +24,6 @@ DIGEST, ATTRS, KIND, MADE = (
     "neuroalign_kind",
     "neuroalign_provenance",
 )
-DAMAGED = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, IndexError)
 
 
 def save(

@@ -19,7 +19,7 @@ import xarray as xr
 
 from ..errors import FileError, LabelError, ShapeError, choice, listing
 from .digests import canonical_json
-from .files import writing
+from .files import DAMAGED, writing
 from .provenance import provenance
 
 __all__ = ["LayerWriter", "layer_attrs", "layer_names", "layer_writer", "layers_digest", "read_layer"]
@@ -27,7 +27,6 @@ __all__ = ["LayerWriter", "layer_attrs", "layer_names", "layer_writer", "layers_
 HEAD, DIGEST, KIND = "neuroalign_layers", "neuroalign_digest", "activations by layer, 1"
 RESERVED = ("stimulus", "unit", "n_tokens")
 DTYPES = ("float16", "float32", "float64")
-DAMAGED = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, EOFError, IndexError)
 ROWS_AT_ONCE = 4096
 SPARE_BYTES = 1 << 20
 

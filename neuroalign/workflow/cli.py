@@ -47,14 +47,20 @@ def resume(config: Config, cores: Cores = 0, directory: Folder = Path()) -> None
 
 
 @app.command()
-def check(config: Config) -> None:
-    """Check a study's configuration; print every error at once.
+def check(config: Config, directory: Folder = Path()) -> None:
+    """Check a study's configuration and that its own files are there; print every error at once.
 
     Example: neuroalign check config/alice.yaml
     """
     from .config import load_study
+    from .paths import Paths
 
-    _guarded(lambda: typer.echo(f"{load_study(config).name}: the configuration is right."))
+    def checked() -> None:
+        study = load_study(config)
+        Paths(study).check_sources(directory)
+        typer.echo(f"{study.name}: the configuration is right.")
+
+    _guarded(checked)
 
 
 @app.command()
@@ -146,6 +152,7 @@ def _run(config: Path, cores: int, directory: Path) -> None:
     from .paths import Paths
 
     study = load_study(config)
+    Paths(study).check_sources(directory)
     snakefile = Path("Snakefile").resolve()
     if not snakefile.is_file():
         raise FileError("there is no Snakefile here; call neuroalign from the folder of the clone.")

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import FileError, listing
 from .config import Study, section_digest
 
 __all__ = ["FIGURES", "TWINS", "Paths", "code_digest"]
@@ -111,6 +112,25 @@ class Paths:
                     str(path) for p in ("*.json", "*.safetensors") for path in Path(value).glob(p)
                 )
         return found
+
+    def check_sources(self, directory: Path = Path()) -> None:
+        """Refuse a study whose own files are not there, whatever stands of an earlier run.
+
+        Snakemake takes an output that stands as given when the inputs of its rule are missing, so the
+        figures of a former file would pass for those of the absent one.
+
+        Raises
+        ------
+        FileError
+            With every missing file, and where it was looked for.
+        """
+        kinds = ("model", "localizer", "pairs", "words", "responses")
+        missing = [path for path in self.sources(*kinds) if not (directory / path).exists()]
+        if missing:
+            raise FileError(
+                f"study {self.study.name!r} names files that are not there: {listing(missing)}; "
+                f"paths are taken from {directory.resolve()}."
+            )
 
     def figure(self, number: int, extension: str) -> Path:
         """A figure's file: ``tsv`` (values), ``provenance.json``, ``pdf``, ``png`` or ``json`` (caption)."""

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from neuroalign.errors import FileError
 from neuroalign.workflow import paths as paths_module
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import FIGURES, Paths, code_digest
@@ -213,3 +214,18 @@ def test_code_digest_changes_when_a_file_is_added_removed_or_renamed(package):
     assert len(set(digests)) == 3
     (package / "rsa/newer.py").unlink()
     assert code_digest("rsa") == digests[0]
+
+
+def test_own_files_that_are_absent_are_all_named(tmp_path):
+    mine = paths(localizer__stimuli="mine.tsv", lesions__pairs="pairs.csv")
+    with pytest.raises(FileError, match=r"'mine\.tsv', 'pairs\.csv'; paths are taken from"):
+        mine.check_sources(tmp_path)
+    (tmp_path / "mine.tsv").touch()
+    with pytest.raises(FileError, match=r"not there: 'pairs\.csv';"):
+        mine.check_sources(tmp_path)
+    (tmp_path / "pairs.csv").touch()
+    mine.check_sources(tmp_path)
+
+
+def test_packaged_names_are_no_files_to_look_for(tmp_path):
+    paths().check_sources(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from io import BytesIO
@@ -24,6 +25,10 @@ DIGEST, ATTRS, KIND, MADE = (
     "neuroalign_kind",
     "neuroalign_provenance",
 )
+# The last bytes of a file: a mark and the SHA-256 of all before it. HDF5 ignores what follows its own end;
+# on damaged bytes its readers may loop for ever, so nothing is parsed before this was checked.
+MARK = b"neuroalign-sha256:"
+N_TRAILER = len(MARK) + hashlib.sha256().digest_size
 
 
 def save(
@@ -86,7 +91,28 @@ def _encode(x: xr.DataArray | xr.Dataset, digest: str, made: dict[str, Any]) -> 
     plain.to_netcdf(
         buffer, engine="h5netcdf", encoding={str(n): {"_FillValue": None} for n in plain.variables}
     )
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    return content + MARK + hashlib.sha256(content).digest()
+
+
+def _checked_bytes(path: Path) -> BytesIO:
+    """Return the file's HDF5 bytes, after checking them against the digest behind them."""
+    if not path.is_file():
+        raise FileError(f"{path} does not exist.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path} could not be read: {error.strerror}.") from error
+    body, trailer = content[:-N_TRAILER], content[-N_TRAILER:]
+    if not trailer.startswith(MARK):
+        raise FileError(
+            f"{path} is damaged or was not written by neuroalign.io.save: its last bytes are missing."
+        )
+    if hashlib.sha256(body).digest() != trailer[len(MARK) :]:
+        raise FileError(
+            f"{path} is damaged: its bytes are not those that were saved. Remove it and run the step again."
+        )
+    return BytesIO(body)
 
 
 def load(path: str | Path) -> xr.DataArray | xr.Dataset:
@@ -100,10 +126,9 @@ def load(path: str | Path) -> xr.DataArray | xr.Dataset:
         If the file is missing, cut short, damaged, or not written by ``io.save``.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileError(f"{path} does not exist.")
+    content = _checked_bytes(path)
     try:
-        with xr.open_dataset(BytesIO(path.read_bytes()), engine="h5netcdf", decode_times=False) as opened:
+        with xr.open_dataset(content, engine="h5netcdf", decode_times=False) as opened:
             dataset = opened.load()
         kind, name = json.loads(dataset.attrs[KIND])
         attrs, made = json.loads(dataset.attrs[ATTRS]), json.loads(dataset.attrs[MADE])
@@ -137,9 +162,17 @@ def _decode(dataset: xr.Dataset, kind: str, name: str | None, attrs: dict) -> xr
 
 
 def stored_digest(path: str | Path) -> str:
-    """Return the content digest that ``path`` was saved with, without reading its values."""
+    """Return the content digest that ``path`` was saved with, without decoding its values.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or not written by ``io.save``.
+    """
+    path = Path(path)
+    content = _checked_bytes(path)
     try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+        with xr.open_dataset(content, engine="h5netcdf", decode_times=False) as opened:
             return str(opened.attrs[DIGEST])
     except DAMAGED as error:
-        raise FileError(f"{path} is missing, damaged, or was not written by neuroalign: {error}.") from error
+        raise FileError(f"{path} was not written by neuroalign.io.save: {error}.") from error

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from neuroalign import io, plotting
 from neuroalign.plotting import COLOURS, GREY
@@ -111,6 +112,7 @@ def lesions(table: pd.DataFrame, about: dict) -> tuple:
         effects.scatter(row["effect"], y, color=COLOURS["vermillion"], s=16, zorder=3)
     effects.axvline(0, color=GREY, linewidth=0.6)
     effects.set_yticks(range(len(named)), [f"{n}\n({table.loc[n, 'n_units']} units)" for n in named[::-1]])
+    effects.xaxis.set_major_locator(MaxNLocator(4))
     effects.set(xlabel="change in accuracy (95 % CI)", title="Against intact")
     plotting.panel_letters(axes[0])
     return figure, "What minimal pairs lose without the units", lesion_caption(table, named, kinds, about)

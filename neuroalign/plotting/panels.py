@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from .style import COLOURS, GREY
 
@@ -38,6 +39,7 @@ def layer_lines(
         if bands and name in bands:
             ax.fill_between(depth, *bands[name], color=colour, alpha=0.2, linewidth=0)
     ax.set_xlabel("layer (block)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 

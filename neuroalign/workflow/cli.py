@@ -170,7 +170,9 @@ def _run(config: Path, cores: int, directory: Path) -> None:
             typer.echo(f"{study.name}: {path} was damaged; it is removed and made again.")
         report = Paths(study, results).report
         before = report.stat().st_mtime_ns if report.exists() else None
-        with subprocess.Popen(call) as snakemake:  # noqa: S603
+        # Idle threads sleep instead of spinning: several times faster where other programs share the cores.
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+        with subprocess.Popen(call, env=environment) as snakemake:  # noqa: S603
             hold(snakemake.pid)
             code = snakemake.wait()
         if code:

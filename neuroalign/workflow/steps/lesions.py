@@ -50,7 +50,10 @@ def _masks(
 ) -> tuple[dict[str, xr.DataArray], dict[str, list[str]], dict[str, object]]:
     """Return all masks by name, the names of each kind of control, and counts for the caption."""
     language, outlier = found["mask"], found["outlier"]
-    masks = {"language": language, "language without outliers": language & ~outlier}
+    masks = {"language": language}
+    has_outliers = bool((language & outlier).any())
+    if has_outliers:
+        masks["language without outliers"] = language & ~outlier
     if outlier.any():
         masks["outliers alone"] = outlier
     unmatched = unmatched_units(language, found["magnitude"])
@@ -68,7 +71,7 @@ def _masks(
         )
         groups[kind] = [f"{kind}-{i:03d}" for i in range(section.n_controls)]
         drawn |= dict(zip(groups[kind], random.drop_vars("n_unmatched"), strict=True))
-    if outlier.any():
+    if has_outliers:
         random = random_masks(
             masks["language without outliers"],
             "layer-matched",

@@ -228,4 +228,6 @@ def test_own_files_that_are_absent_are_all_named(tmp_path):
 
 
 def test_packaged_names_are_no_files_to_look_for(tmp_path):
-    paths().check_sources(tmp_path)
+    mine = paths()
+    assert mine.sources("model", "localizer", "pairs", "words", "responses") == []
+    mine.check_sources(tmp_path)

@@ -15,7 +15,16 @@ from .errors import InvalidValueError, ShapeError, choice
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DTYPES", "as_float", "n_threads", "pick_device", "to_numpy", "to_torch", "torch_dtype"]
+__all__ = [
+    "DTYPES",
+    "as_float",
+    "merge_moments",
+    "n_threads",
+    "pick_device",
+    "to_numpy",
+    "to_torch",
+    "torch_dtype",
+]
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -67,6 +76,53 @@ def as_float(
             f"at position {where if len(where) != 1 else where[0]}."
         )
     return array
+
+
+def merge_moments(
+    n: np.ndarray, mean: np.ndarray, m2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return count, mean and centred sum of squares of several groups taken together.
+
+    ``N = sum n``, ``mean = sum n mean / N``, ``m2 = sum m2 + sum n (mean_g - mean)^2``, in float64: moments
+    computed apart are those of the whole. Means are taken relative to the largest group's, so that equal
+    means stay equal.
+
+    Parameters
+    ----------
+    n : array (n_groups, ...)
+        Observations in each group. A group with none is neutral, whatever its mean and m2 are.
+    mean, m2 : array (n_groups, ..., n_units)
+        Means, and sums of squared differences from them.
+
+    Returns
+    -------
+    n : array (...,)
+    mean, m2 : array (..., n_units)
+        Without any observation the mean is NaN and m2 is 0.
+
+    References
+    ----------
+    Chan, Golub & LeVeque (1983), The American Statistician 37, 242-247, equation 2.1, for any number of
+    groups.
+
+    Examples
+    --------
+    >>> merge_moments(np.array([2, 1]), np.array([[1.0], [4.0]]), np.array([[2.0], [0.0]]))
+    (np.int64(3), array([2.]), array([8.]))
+    """
+    n, mean, m2 = np.asarray(n), np.asarray(mean, dtype=np.float64), np.asarray(m2, dtype=np.float64)
+    if n.ndim < 1 or mean.shape[:-1] != n.shape or m2.shape != mean.shape:
+        raise ShapeError(
+            "moments must be n (n_groups, ...), mean and m2 (n_groups, ..., n_units); got "
+            f"{n.shape}, {mean.shape}, {m2.shape}."
+        )
+    weight = n[..., None].astype(np.float64)
+    mean, m2 = np.where(weight > 0, mean, 0.0), np.where(weight > 0, m2, 0.0)
+    total = weight.sum(0)
+    with np.errstate(invalid="ignore"):
+        start = np.take_along_axis(mean, n.argmax(0)[None, ..., None], axis=0)[0]
+        together = start + (weight * (mean - start)).sum(0) / total
+    return n.sum(0), together, m2.sum(0) + (weight * (mean - np.where(total > 0, together, 0.0)) ** 2).sum(0)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

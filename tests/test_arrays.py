@@ -63,3 +63,41 @@ def test_dtypes_go_by_name():
 
 def test_threads_are_those_of_torch():
     assert arrays.n_threads() == torch.get_num_threads()
+
+
+def parts(rng, sizes, n_units=5):
+    """Groups of values with a mean of 1,000 and a sd of 0.5, and their moments by two passes."""
+    values = [1000 + 0.5 * rng.normal(size=(size, n_units)) for size in sizes]
+    moments = [(len(x), x.mean(0), ((x - x.mean(0)) ** 2).sum(0)) for x in values]
+    return np.concatenate(values), tuple(np.array(column) for column in zip(*moments, strict=True))
+
+
+def test_merged_moments_are_those_of_all_values(rng):
+    values, moments = parts(rng, [3, 1, 40, 7])
+    n, mean, m2 = arrays.merge_moments(*moments)
+    assert n == 51
+    np.testing.assert_allclose(mean, values.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(m2, ((values - values.mean(0)) ** 2).sum(0), rtol=1e-10)
+
+
+def test_groups_without_values_are_neutral_whatever_they_hold(rng):
+    _, (n, mean, m2) = parts(rng, [3, 4])
+    nothing = np.full((1, 5), np.nan)
+    padded = np.append(0, n), np.concatenate([nothing, mean]), np.concatenate([nothing, m2])
+    for found, expected in zip(arrays.merge_moments(*padded), arrays.merge_moments(n, mean, m2), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    n, mean, m2 = arrays.merge_moments(np.zeros(2, dtype=int), np.zeros((2, 1)), np.ones((2, 1)))
+    assert n == 0 and np.isnan(mean).all() and m2.tolist() == [0.0]
+
+
+def test_moments_are_merged_for_many_groups_at_once(rng):
+    pairs = [parts(rng, [2, 5])[1], parts(rng, [4, 1])[1]]
+    together = arrays.merge_moments(*(np.stack(column, axis=1) for column in zip(*pairs, strict=True)))
+    for k, pair in enumerate(pairs):
+        for found, expected in zip(together, arrays.merge_moments(*pair), strict=True):
+            np.testing.assert_array_equal(found[k], expected)
+
+
+def test_moments_of_other_shapes_are_refused():
+    with pytest.raises(ShapeError, match=r"moments must be n .*; got \(2,\), \(2, 3\), \(2, 4\)"):
+        arrays.merge_moments(np.ones(2), np.ones((2, 3)), np.ones((2, 4)))

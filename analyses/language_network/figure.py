@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from neuroalign import io, plotting
+from neuroalign import plotting
 from neuroalign.plotting import COLOURS, GREY
 
 NETWORKS = {"trained": COLOURS["blue"], "untrained": COLOURS["orange"]}
@@ -22,12 +21,8 @@ LABELS = {"layer-matched without outliers": "layer-matched, no outliers"}
 
 
 def main(number: str, path: str) -> None:
-    table = io.read_table(path, text=("network", "layer", "quantity", "mask", "kind"))
-    about = io.read_json(Path(path).with_suffix(".provenance.json"))
     draw = {"1": localizer, "2": lesions}[number]
-    with plotting.style():
-        figure, title, caption = draw(table, about)
-        plotting.save_figure(figure, Path(path).with_suffix(""), title=title, caption=caption, about=about)
+    plotting.draw_values(path, draw, text=("network", "layer", "quantity", "mask", "kind"))
 
 
 def localizer(table: pd.DataFrame, about: dict) -> tuple:

@@ -1,4 +1,5 @@
-# Figures 1 and 2: language-selective units, and what minimal pairs lose without them.
+# Figures 1 and 2: language-selective units, and what minimal pairs lose without them; figures 7 to 11: published
+# localizers side by side, lesions of several sizes, paradigms, and a second set of units with a second task.
 
 if STUDY.localizer is not None:
 
@@ -92,3 +93,133 @@ if STUDY.lesions is not None:
             code=code_digest("plotting"),
         shell:
             "{PYTHON} {input.script:q} 2 {input.values:q} 2>&1 | tee {log}"
+
+
+if STUDY.presets is not None:
+
+    for TWIN in TWINS:
+
+        rule:
+            name:
+                f"moments_{TWIN}"
+            input:
+                PATHS.sources("model", "localizer"),
+            output:
+                [PATHS.moments(reading, TWIN) for reading in PATHS.readings],
+            log:
+                PATHS.log(f"moments_{TWIN}"),
+            benchmark:
+                PATHS.benchmark(f"moments_{TWIN}")
+            threads: 2
+            resources:
+                mem_mb=4000,
+                gpu=0,
+            params:
+                code=code_digest(
+                    "extraction", "localization", "stimuli", "workflow/steps/presets.py", *SHARED
+                ),
+                section=section_digest(STUDY.localizer, STUDY.model, STUDY.presets),
+                twin=TWIN,
+            shell:
+                "{STEP} moments --twin {params.twin} --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+
+    rule presets:
+        input:
+            [PATHS.moments(reading, twin) for reading in PATHS.readings for twin in TWINS],
+        output:
+            [PATHS.figure(n, kind) for n in (7, 8) for kind in ("tsv", "provenance.json")],
+        log:
+            PATHS.log("presets"),
+        benchmark:
+            PATHS.benchmark("presets")
+        threads: 1
+        resources:
+            mem_mb=4000,
+            gpu=0,
+        params:
+            code=code_digest("localization", "stats", "workflow/steps/presets.py", *SHARED),
+            section=section_digest(STUDY.localizer, STUDY.presets, STUDY.seed),
+        shell:
+            "{STEP} presets --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+
+
+if STUDY.sweep is not None:
+
+    rule sweep:
+        input:
+            PATHS.sources("pairs", "model"),
+            PATHS.masks,
+            PATHS.lesion_scores,
+        output:
+            PATHS.sweep_scores,
+            [PATHS.figure(n, kind) for n in (9, 10) for kind in ("tsv", "provenance.json")],
+        log:
+            PATHS.log("sweep"),
+        benchmark:
+            PATHS.benchmark("sweep")
+        threads: 2
+        resources:
+            mem_mb=6000,
+            gpu=0,
+        params:
+            code=code_digest(
+                "localization", "extraction", "stats", "stimuli", "workflow/steps/sweep.py", *SHARED
+            ),
+            section=section_digest(STUDY.sweep, STUDY.lesions, STUDY.model, STUDY.seed),
+        shell:
+            "{STEP} sweep --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+
+
+if STUDY.dissociation is not None:
+
+    rule dissociation:
+        input:
+            PATHS.sources("pairs", "model"),
+            PATHS.masks,
+            PATHS.lesion_scores,
+        output:
+            [PATHS.task_scores(task) for task in ("pairs", "sequences")],
+            [PATHS.figure(11, kind) for kind in ("tsv", "provenance.json")],
+        log:
+            PATHS.log("dissociation"),
+        benchmark:
+            PATHS.benchmark("dissociation")
+        threads: 2
+        resources:
+            mem_mb=6000,
+            gpu=0,
+        params:
+            code=code_digest(
+                "localization", "extraction", "stats", "stimuli", "workflow/steps/dissociation.py", *SHARED
+            ),
+            section=section_digest(STUDY.dissociation, STUDY.lesions, STUDY.model, STUDY.seed),
+        shell:
+            "{STEP} dissociation --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+
+
+for NUMBER, SCRIPT in ((7, "presets"), (8, "presets"), (9, "sweep"), (10, "sweep"), (11, "dissociation")):
+    if NUMBER not in PATHS.figures():
+        continue
+
+    rule:
+        name:
+            f"figure{NUMBER}"
+        input:
+            values=PATHS.figure(NUMBER, "tsv"),
+            about=PATHS.figure(NUMBER, "provenance.json"),
+            script=Path(workflow.basedir) / f"analyses/language_network/{SCRIPT}.py",
+        output:
+            PATHS.figure(NUMBER, "pdf"),
+            PATHS.figure(NUMBER, "png"),
+            PATHS.figure(NUMBER, "json"),
+        log:
+            PATHS.log(f"figure{NUMBER}"),
+        threads: 1
+        resources:
+            mem_mb=1000,
+            gpu=0,
+        params:
+            code=code_digest("plotting"),
+            number=NUMBER,
+        shell:
+            "{PYTHON} {input.script:q} {params.number} {input.values:q} 2>&1 | tee {log}"

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 
-from neuroalign import io, plotting
+from neuroalign import plotting
 
 
 def main(path: str) -> None:
-    table = io.read_table(path, text=("method", "model", "subject"))
-    about = io.read_json(Path(path).with_suffix(".provenance.json"))
-    with plotting.style():
-        plotting.save_figure(
-            draw(table),
-            Path(path).with_suffix(""),
-            title="92 object images: eight model RDMs against human IT",
-            caption=caption(table, about),
-            about=about,
-        )
+    plotting.draw_values(path, drawn, text=("method", "model", "subject"))
+
+
+def drawn(table: pd.DataFrame, about: dict) -> tuple:
+    return draw(table), "92 object images: eight model RDMs against human IT", caption(table, about)
 
 
 def draw(table: pd.DataFrame) -> object:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 
-from neuroalign import io, plotting
+from neuroalign import plotting
 from neuroalign.plotting import COLOURS, GREY
 
 NETWORKS = {"trained": COLOURS["blue"], "untrained": COLOURS["orange"]}
@@ -16,14 +15,11 @@ ROWS = ("group mean", "left-out listener")
 
 
 def main(path: str) -> None:
-    table = io.read_table(path, text=("network", "layer", "roi", "score"))
-    about = io.read_json(Path(path).with_suffix(".provenance.json"))
-    with plotting.style():
-        figure = draw(table)
-        title = plotting.titled("Encoding of the story by layer", about)
-        plotting.save_figure(
-            figure, Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
-        )
+    plotting.draw_values(path, drawn, text=("network", "layer", "roi", "score"))
+
+
+def drawn(table: pd.DataFrame, about: dict) -> tuple:
+    return draw(table), plotting.titled("Encoding of the story by layer", about), caption(table, about)
 
 
 def draw(table: pd.DataFrame) -> object:

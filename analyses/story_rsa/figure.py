@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 
-from neuroalign import io, plotting
+from neuroalign import plotting
 from neuroalign.plotting import COLOURS, GREY
 
 NETWORKS = {"trained": COLOURS["blue"], "untrained": COLOURS["orange"]}
 
 
 def main(path: str) -> None:
-    table = io.read_table(path, text=("network", "layer"))
-    about = io.read_json(Path(path).with_suffix(".provenance.json"))
-    with plotting.style():
-        figure = draw(table, about)
-        title = plotting.titled("Similarity of the story's time windows by layer", about)
-        plotting.save_figure(
-            figure, Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
-        )
+    plotting.draw_values(path, drawn, text=("network", "layer"))
+
+
+def drawn(table: pd.DataFrame, about: dict) -> tuple:
+    title = plotting.titled("Similarity of the story's time windows by layer", about)
+    return draw(table, about), title, caption(table, about)
 
 
 def draw(table: pd.DataFrame, about: dict) -> object:

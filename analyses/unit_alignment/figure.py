@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 
-from neuroalign import io, plotting
+from neuroalign import plotting
 from neuroalign.plotting import COLOURS, GREY
 
 SCORES = ("group mean", "left-out listener")
 
 
 def main(path: str) -> None:
-    table = io.read_table(path, text=("set", "roi", "score"))
-    about = io.read_json(Path(path).with_suffix(".provenance.json"))
-    with plotting.style():
-        title = plotting.titled("Language units against random units", about)
-        plotting.save_figure(
-            draw(table), Path(path).with_suffix(""), title=title, caption=caption(table, about), about=about
-        )
+    plotting.draw_values(path, drawn, text=("set", "roi", "score"))
+
+
+def drawn(table: pd.DataFrame, about: dict) -> tuple:
+    title = plotting.titled("Language units against random units", about)
+    return draw(table), title, caption(table, about)
 
 
 def draw(table: pd.DataFrame) -> object:

@@ -1,10 +1,11 @@
-"""Sentences: the language localizer (Fedorenko et al. 2010), minimal pairs (BLiMP, Warstadt et al. 2020)."""
+"""Sentences: the language localizer (Fedorenko et al. 2010), BLiMP (Warstadt et al. 2020), SyntaxGym."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,22 @@ from .. import io
 from ..errors import FileError, InvalidValueError, choice
 from .sources import Source, pick
 
-__all__ = ["CASES", "CONDITIONS", "blimp", "langloc"]
+__all__ = ["CASES", "CONDITIONS", "blimp", "langloc", "suite_predictions", "suite_regions"]
 
 CASES: dict[str, Callable[[str], str]] = {"lower": str.lower, "original": str}
 CONDITIONS = {"S": "sentence", "N": "nonword"}
+# The six circuits of Hu et al. 2020, table 1, by the beginning of a suite's name.
+CIRCUITS = {
+    "center_embed": "center embedding",
+    "cleft": "long-distance dependencies",
+    "fgd": "long-distance dependencies",
+    "mvrr": "garden-path effects",
+    "npi": "licensing",
+    "npz": "garden-path effects",
+    "number": "agreement",
+    "reflexive": "licensing",
+    "subordination": "gross syntactic state",
+}
 N_SETS, N_RUNS, N_ROWS, N_WORDS, N_PAIRS = 5, 2, 48, 12, 1000
 
 
@@ -113,3 +126,75 @@ def _blimp_rows(path: Path, paradigm: str) -> list[tuple[str, ...]]:
     if names != {paradigm} or [int(record["pairID"]) for record in records] != list(range(N_PAIRS)):
         raise FileError(f"{path}: the pairs 0 to {N_PAIRS - 1} of {paradigm!r} were expected.")
     return [(pair, paradigm, *rest) for pair, *rest in rows]
+
+
+def suite_regions(source: Source, *, suites: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the sentences of the SyntaxGym suites, one row a region.
+
+    Parameters
+    ----------
+    source : Source
+    suites : sequence of str, optional
+        Of the 31; all where None. Only their files are read.
+
+    Returns
+    -------
+    pandas.DataFrame
+        stimulus ("cleft/1/np_match/2", unique), suite, item (number), condition, region (number from 1),
+        content, which may be empty. A sentence is its contents joined by single spaces.
+
+    Notes
+    -----
+    Suites with a metric other than the sum over a region's tokens are refused; there is none.
+    """
+    rows = [row for suite, path in _suites(source, suites) for row in _regions(suite, path)]
+    table = pd.DataFrame(rows, columns=["stimulus", "suite", "item", "condition", "region", "content"])
+    table.attrs.update(source.attrs())
+    return table
+
+
+def suite_predictions(source: Source, *, suites: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the predictions of the SyntaxGym suites: suite, prediction (number from 1), field, formula.
+
+    ``field`` is the circuit of Hu et al. 2020 that the suite belongs to.
+    """
+    rows = [row for suite, path in _suites(source, suites) for row in _predictions(suite, path)]
+    table = pd.DataFrame(rows, columns=["suite", "prediction", "field", "formula"])
+    table.attrs.update(source.attrs())
+    return table
+
+
+def _suites(source: Source, suites: Sequence[str] | None) -> Iterator[tuple[str, Path]]:
+    paths = source.matching(r"suites/([\w-]+)\.json")
+    for suite in pick(suites, list(paths), name="suites"):
+        yield suite, source.file(paths[suite])
+
+
+def _regions(suite: str, path: Path) -> list[tuple]:
+    rows = []
+    with _reading(path) as content:
+        if content["meta"]["metric"] != "sum":
+            raise FileError(f"{path}: the metric must be 'sum'; got {content['meta']['metric']!r}.")
+        for item in content["items"]:
+            for condition in item["conditions"]:
+                for region in condition["regions"]:
+                    number = int(region["region_number"])
+                    place = (int(item["item_number"]), str(condition["condition_name"]), number)
+                    label = "/".join(map(str, (suite, *place)))
+                    rows.append((label, suite, *place, str(region["content"])))
+    return rows
+
+
+def _predictions(suite: str, path: Path) -> list[tuple]:
+    field = next((CIRCUITS[name] for name in CIRCUITS if suite.startswith(name)), "other")
+    with _reading(path) as content:
+        return [(suite, n + 1, field, str(row["formula"])) for n, row in enumerate(content["predictions"])]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Give the content of a suite; what is not as expected in it becomes a FileError that names the file."""
+    try:
+        yield io.read_json(path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is no test suite: {type(error).__name__} {error}.") from error

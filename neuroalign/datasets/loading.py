@@ -31,6 +31,7 @@ LOADERS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "langloc_stimuli": {"stimuli": language.langloc},
     "blimp": {"pairs": language.blimp},
+    "syntaxgym": {"regions": language.suite_regions, "predictions": language.suite_predictions},
 }
 
 

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..errors import choice
 from .models import LanguageModel
+from .reading import text_request
 from .running import Request, fulfil
 from .structure import resolve_layers
 from .tokens import texts_of, tokenise
 
-__all__ = ["extract"]
-
-SITES = ("block",)
+__all__ = ["extract", "request_for"]
 
 
 def extract(
@@ -44,8 +42,11 @@ def extract(
         Columns stimulus (unique) and text.
     layers : None, "all", int, str, or a sequence of int and str
         See ``resolve_layers``.
-    site : {"block"}
-        The block's output, which for the last block is before the final norm.
+    site : {"block", "attn_out", "mlp_out", "mlp_act", "resid_pre"}
+        The block's output, which for the last block is before the final norm; what the attention or the MLP
+        adds to the residual stream; the input of the MLP's last linear map (after the nonlinearity and the
+        gate, so of its own width); or the block's input. Found by watching what a block computes; see
+        ``extract_attention`` for attention patterns.
     pool : {"last", "mean", "first"}
         Last token, or mean over tokens, of those that the tokenizer did not add itself ([CLS], [SEP], <s>);
         or the first token of all, which is [CLS] in most encoders.
@@ -55,7 +56,8 @@ def extract(
         Stimuli at once; halved when they do not fit in memory.
     out : path, optional
         Write to this file, layer by layer, and do not hold all in memory. If it exists with the same key,
-        nothing is run.
+        nothing is run. What an interrupted run wrote is gone on with, batch by batch, and the file ends the
+        same, byte for byte, if the batch size is.
     progress : bool
 
     Returns
@@ -69,7 +71,7 @@ def extract(
     Raises
     ------
     LabelError
-        If labels repeat, or the model lacks a layer.
+        If labels repeat, or the model lacks a layer, or the structure of a block lacks the site.
     InvalidValueError
         If a text is blank or longer than the model reads.
     FileError
@@ -82,20 +84,32 @@ def extract(
     >>> extract(model, table, layers=-1)["model.layers.29"].shape  # doctest: +SKIP
     (2, 576)
     """
-    if site not in SITES:
-        raise choice(site, SITES, name="site")
+    request = request_for(model, stimuli, layers, site=site, pool=pool, max_tokens=max_tokens)
+    return fulfil(request, out, batch_size=batch_size, progress=progress)
+
+
+def request_for(
+    model: LanguageModel,
+    stimuli: pd.DataFrame,
+    layers: Any,
+    *,
+    site: str,
+    pool: str,
+    max_tokens: int | None,
+    **parameters: Any,
+) -> Request:
+    """Return the request for stimuli that are read one by one; see ``extract``."""
     names = resolve_layers(model, layers)
     found, texts = texts_of(stimuli)
     passages = tokenise(model, found, texts, pool=pool, max_tokens=max_tokens)
-    n_tokens = np.array([passage.ids.size for passage in passages])
-    request = Request(
+    return text_request(
         model,
         names,
         (found, texts),
         passages,
-        n_tokens=n_tokens,
+        n_tokens=np.array([passage.ids.size for passage in passages]),
         site=site,
         pool=pool,
         max_tokens=None if max_tokens is None else int(max_tokens),
+        **parameters,
     )
-    return fulfil(request, out, batch_size=batch_size, progress=progress)

@@ -19,7 +19,8 @@ from ..errors import FileError, InvalidValueError, NeuroalignError, UnsafeError,
 from ..io import file_digest
 from ..seeds import generator
 from .gguf import one_parse
-from .structure import block_names, captured
+from .sites import Sites, find_sites
+from .structure import Tap, block_names, captured, hidden_state
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,10 @@ class LanguageModel:
         Name and number of units of each block.
     lesions : list of str
         Digests of the lesions that are in force.
+    sites : mapping of str to Sites
+        Where each block's sublayers are read; see ``sites.find_sites``.
+    stack : {"encoder", "decoder"}, optional
+        Of an encoder-decoder, the stack that is read.
     """
 
     module: Any
@@ -85,6 +90,8 @@ class LanguageModel:
     untrained: bool
     widths: Mapping[str, int]
     lesions: list[str] = field(default_factory=list)
+    sites: Mapping[str, Sites] = field(default_factory=dict)
+    stack: str | None = None
 
     @property
     def n_layers(self) -> int:
@@ -104,6 +111,10 @@ class LanguageModel:
         """Return those keyword arguments that the module's ``forward`` takes."""
         return _accepted(self.module, values)
 
+    def reads(self, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, Any]:
+        """Return the arguments of a forward pass over token ids and their mask (n_rows, n_tokens)."""
+        return _reads(self.module, ids, mask, self.stack)
+
 
 def load_model(
     name: str | Path,
@@ -114,6 +125,7 @@ def load_model(
     dtype: str = "float32",
     device: str = "auto",
     trust_remote_code: bool = False,
+    stack: str | None = None,
 ) -> LanguageModel:
     """Return a language model and its tokenizer, ready for extraction.
 
@@ -135,6 +147,8 @@ def load_model(
         ``"auto"``, ``"cpu"`` or ``"cuda[:n]"``.
     trust_remote_code : bool
         Run code from the hub; only with a revision.
+    stack : {"encoder", "decoder"}, optional
+        See ``wrap``.
 
     Raises
     ------
@@ -164,7 +178,9 @@ def load_model(
     module = module.to(device=where, dtype=target).eval().requires_grad_(False)
     digest = state_digest(module) if untrained else place.digest(module)
     label = f"{place.label}, untrained" if untrained else place.label
-    return wrap(module, tokenizer, name=str(name), label=label, digest=digest, untrained=untrained)
+    return wrap(
+        module, tokenizer, name=str(name), label=label, digest=digest, untrained=untrained, stack=stack
+    )
 
 
 @dataclass(frozen=True)
@@ -294,6 +310,7 @@ def wrap(
     label: str | None = None,
     digest: str | None = None,
     untrained: bool = False,
+    stack: str | None = None,
 ) -> LanguageModel:
     """Return your own module and tokenizer as a language model.
 
@@ -309,6 +326,10 @@ def wrap(
         Identifies the weights; computed from them where None.
     untrained : bool
         Whether the weights are random.
+    stack : {"encoder", "decoder"}, optional
+        Of an encoder-decoder, the stack whose blocks are the layers; the encoder where None, and then the
+        decoder is not run. With ``"decoder"`` both stacks read the stimulus's tokens, with no start token
+        put before them.
 
     Raises
     ------
@@ -321,6 +342,8 @@ def wrap(
     --------
     >>> model = wrap(my_module.eval(), my_tokenizer, name="mine")  # doctest: +SKIP
     """
+    import torch
+
     if module.training:
         raise InvalidValueError(f"{name}: the module is in training mode; call module.eval() first.")
     if not getattr(tokenizer, "is_fast", False):
@@ -328,7 +351,9 @@ def wrap(
     weight = next(module.parameters(), None)
     if weight is None:
         raise InvalidValueError(f"{name}: the module has no parameters.")
-    widths, is_causal = _probe(module, tokenizer, weight.device)
+    names, rows = block_names(module, stack), _probe_rows(tokenizer, weight.device)
+    widths, is_causal = _probe(module, names, rows, stack)
+    given = _reads(module, rows[:1].repeat(2, 1), torch.ones_like(rows), stack)
     return LanguageModel(
         module=module,
         tokenizer=tokenizer,
@@ -340,24 +365,47 @@ def wrap(
         dtype=str(weight.dtype).removeprefix("torch."),
         untrained=untrained,
         widths=widths,
+        sites=find_sites(module, names, given),
+        stack=stack,
     )
 
 
-def _probe(module: torch.nn.Module, tokenizer: Any, device: Any) -> tuple[dict[str, int], bool]:
-    """Return the blocks' widths, and whether the first token is blind to the last one."""
+def _probe_rows(tokenizer: Any, device: Any) -> torch.Tensor:
+    """Return token ids (2, 3) of two sequences that differ in the last token only."""
     import torch
 
     special = set(tokenizer.all_special_ids)
     plain = [i for i in range(len(tokenizer)) if i not in special][-4:]
     if len(plain) < 4:
         raise InvalidValueError("the tokenizer has fewer than 4 tokens that are not special.")
-    rows = torch.tensor([plain[:3], [plain[0], plain[1], plain[3]]], device=device)
-    names = block_names(module)
-    given = _accepted(module, {"attention_mask": torch.ones_like(rows), "use_cache": False})
-    with torch.inference_mode(), captured(module, names, lambda state: state[:, 0]) as run:
-        states = run(input_ids=rows, **given)
+    return torch.tensor([plain[:3], [plain[0], plain[1], plain[3]]], device=device)
+
+
+def _probe(
+    module: torch.nn.Module, names: list[str], rows: torch.Tensor, stack: str | None
+) -> tuple[dict[str, int], bool]:
+    """Return the blocks' widths, and whether the first token is blind to the last one."""
+    import torch
+
+    taps = {name: Tap(name) for name in names}
+    given = _reads(module, rows, torch.ones_like(rows), stack)
+    with torch.inference_mode(), captured(module, taps, _first_tokens) as run:
+        states = run(**given)
     widths = {name: int(state.shape[-1]) for name, state in states.items()}
     return widths, all(_same(first, second) for first, second in states.values())
+
+
+def _first_tokens(output: Any, name: str) -> torch.Tensor:
+    return hidden_state(output, name)[:, 0]
+
+
+def _reads(
+    module: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor, stack: str | None
+) -> dict[str, Any]:
+    values = {"attention_mask": mask, "use_cache": False}
+    if stack == "decoder":
+        values |= {"decoder_input_ids": ids, "decoder_attention_mask": mask}
+    return {"input_ids": ids, **_accepted(module, values)}
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:

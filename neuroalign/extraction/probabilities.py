@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm.auto import tqdm
+import xarray as xr
 
 from .. import arrays
-from ..errors import InvalidValueError, NeuroalignError, listing
+from ..errors import InvalidValueError, listing
 from .models import LanguageModel
+from .scoring import scored, sentence_sums
 from .sentences import SentenceBatch, Tree, batches, trees
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["PreparedSentences", "prepare_sentences", "sentence_log_probs"]
+__all__ = ["PreparedSentences", "prepare_sentences", "sentence_log_probs", "token_log_probs"]
 
 LOGITS_BYTES = 100e6
 MAX_NODES_AT_ONCE = 1024
@@ -29,7 +25,8 @@ class PreparedSentences:
     """Sentences tokenised and batched once, to be scored many times; made by ``prepare_sentences``.
 
     ``n_tokens`` counts the tokens of all sentences (prefix included), ``n_read`` those that the network reads
-    where sentences share their beginnings.
+    where sentences share their beginnings. ``spans`` are each sentence's tokens as characters
+    (n_tokens, 2), prefix left out; None where the tokenizer cannot say.
     """
 
     batches: list[SentenceBatch]
@@ -37,6 +34,7 @@ class PreparedSentences:
     n_tokens: int
     n_read: int
     n_masks: int
+    spans: list[np.ndarray] | None = None
 
 
 def prepare_sentences(
@@ -101,7 +99,16 @@ def prepare_sentences(
         n_tokens=sum(map(len, tokens)),
         n_read=sum(tree.ids.size for tree in forest),
         n_masks=n_masks,
+        spans=_spans(model, sentences),
     )
+
+
+def _spans(model: LanguageModel, sentences: Sequence[str]) -> list[np.ndarray] | None:
+    if not getattr(model.tokenizer, "is_fast", False):
+        return None
+    options = {"add_special_tokens": False, "return_offsets_mapping": True, "verbose": False}
+    found = model.tokenizer(list(sentences), **options)["offset_mapping"]
+    return [np.asarray(spans, dtype=np.int64).reshape(-1, 2) for spans in found]
 
 
 def _prefix_ids(model: LanguageModel, prefix: str | None) -> list[int]:
@@ -159,9 +166,9 @@ def _reads_trees(
     local = replace(tree, paths=[(i, path) for i, (_, path) in enumerate(tree.paths)])
     alone = trees([tokens[sentence] for sentence, _ in tree.paths], share=False)
     n = len(tree.paths)
-    expected = _score(model, batches(alone, **limits), n, n_masks, progress=False)
+    expected = sentence_sums(model, batches(alone, **limits), n, n_masks, progress=False)
     try:
-        found = _score(model, batches([local], **limits), n, n_masks, progress=False)
+        found = sentence_sums(model, batches([local], **limits), n, n_masks, progress=False)
     except (TypeError, ValueError, RuntimeError):
         return False
     bound = max(1e-3, 100 * torch.finfo(arrays.torch_dtype(model.dtype)).eps)
@@ -209,90 +216,64 @@ def sentence_log_probs(
     elif prefix is not None:
         raise InvalidValueError("prefix belongs to prepare_sentences; these sentences are prepared already.")
     n, n_masks = sentences.n_sentences, sentences.n_masks
-    found = _score(model, sentences.batches, n, n_masks, progress=progress)
+    found = sentence_sums(model, sentences.batches, n, n_masks, progress=progress)
     return found if n_masks > 1 else found[0]
 
 
-def _score(
-    model: LanguageModel, found: Sequence[SentenceBatch], n_sentences: int, n_masks: int, *, progress: bool
-) -> np.ndarray:
-    """Return log probabilities (n_masks, n_sentences)."""
-    import torch
+def token_log_probs(
+    model: LanguageModel,
+    texts: Sequence[str] | PreparedSentences,
+    *,
+    prefix: str | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Return log p of every token of every text, given the tokens before it, and where the token stands.
 
-    total = np.zeros((n_masks, n_sentences))
-    with torch.inference_mode(), _packed_head(model) as next_token_logits:
-        for batch in tqdm(found, desc=model.name, unit="batch", disable=not progress, mininterval=1):
-            inputs, heads = _inputs(model, batch, n_masks)
-            logits = next_token_logits(heads, **inputs).float()
-            scores = _token_scores(logits, batch, n_masks)
-            for mask in range(n_masks):
-                weights = scores[mask, batch.score]
-                total[mask] += np.bincount(batch.sentence, weights, minlength=n_sentences)
-    return total
+    Parameters
+    ----------
+    model : LanguageModel
+        A decoder with a fast tokenizer; lesions that are in force take effect.
+    texts : sequence of str (n_texts,), or PreparedSentences
+    prefix : str, optional
+        See ``prepare_sentences``; its own token is not among the result's.
+    progress : bool
 
+    Returns
+    -------
+    xarray.Dataset
+        Along ``token``, text by text: ``log_p`` in nats, NaN for a first token without a prefix; coordinates
+        ``text`` (the text's position), ``start`` and ``end``, characters ``text[start:end]``. Some
+        tokenizers count the space before a word, others do not. With ``n_masks`` above 1 ``log_p`` is
+        (mask, token).
 
-def _inputs(
-    model: LanguageModel, batch: SentenceBatch, n_masks: int
-) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Return what the network reads, once for every mask, and the flat positions of the heads."""
-    import torch
+    Raises
+    ------
+    InvalidValueError
+        See ``prepare_sentences``; also where the tokenizer gives no offsets.
 
-    def moved(array: np.ndarray) -> torch.Tensor:
-        tensor = arrays.to_torch(array, device=model.device)
-        return tensor.repeat(n_masks, *([1] * (tensor.ndim - 1)))
-
-    inputs = {"input_ids": moved(batch.ids)}
-    if batch.sees is None:
-        inputs["attention_mask"] = moved(batch.mask)
-    else:
-        kind = arrays.torch_dtype(model.dtype)
-        sees = moved(batch.sees)[:, None]
-        blocked = torch.full((), torch.finfo(kind).min, dtype=kind, device=sees.device)
-        inputs["attention_mask"] = torch.where(sees, torch.zeros_like(blocked), blocked)
-        inputs["position_ids"] = moved(batch.depth)
-    offsets = np.arange(n_masks)[:, None] * batch.ids.size
-    heads = arrays.to_torch((batch.heads + offsets).ravel(), device=model.device)
-    return {"input_ids": inputs.pop("input_ids"), **model.inputs(**inputs, use_cache=False)}, heads
-
-
-def _token_scores(logits: torch.Tensor, batch: SentenceBatch, n_masks: int) -> np.ndarray:
-    """Return the log probability of every scored token, (n_masks, n_scores), float64."""
-    logits = logits.reshape(n_masks, batch.heads.size, -1)
-    head, target = (arrays.to_torch(item, device=logits.device) for item in (batch.head, batch.target))
-    scores = logits[:, head, target] - logits.logsumexp(-1)[:, head]
-    return arrays.to_numpy(scores).astype(np.float64)
-
-
-@contextmanager
-def _packed_head(model: LanguageModel) -> Iterator[Callable[..., torch.Tensor]]:
-    """Give a function that runs the model and returns next-token logits (n_heads, n_vocabulary).
-
-    Only the positions asked for reach the output layer: a hook takes them out of what it is given, so that
-    whatever the model does to its logits afterwards is still done.
+    Examples
+    --------
+    >>> token_log_probs(model, ["A cat."], prefix="<|endoftext|>")["log_p"].sizes  # doctest: +SKIP
+    Frozen({'token': 3})
     """
-    asked: dict[str, Any] = {}
-    find = getattr(model.module, "get_output_embeddings", None)
-    layer = None if find is None else find()
-
-    def pack(_module: Any, inputs: tuple[Any, ...]) -> Any:
-        if not inputs:
-            return None
-        state = inputs[0]
-        asked["is_packed"] = True
-        return (state.reshape(1, -1, state.shape[-1])[:, asked["heads"]], *inputs[1:])
-
-    def run(heads: torch.Tensor, **inputs: Any) -> torch.Tensor:
-        asked.update(heads=heads, is_packed=False)
-        output = model.module(**inputs)
-        logits = getattr(output, "logits", None)
-        if logits is None:
-            raise NeuroalignError(f"{model.name} has no output layer: its result has no logits.")
-        flat = logits.reshape(-1, logits.shape[-1])
-        return flat if asked["is_packed"] else flat[heads]
-
-    handle = None if layer is None else layer.register_forward_pre_hook(pack)
-    try:
-        yield run
-    finally:
-        if handle is not None:
-            handle.remove()
+    if not isinstance(texts, PreparedSentences):
+        texts = prepare_sentences(model, texts, prefix=prefix)
+    elif prefix is not None:
+        raise InvalidValueError("prefix belongs to prepare_sentences; these texts are prepared already.")
+    if texts.spans is None:
+        raise InvalidValueError(f"the tokenizer of {model.name} gives no character offsets (it is not fast).")
+    size = np.array([len(spans) for spans in texts.spans])
+    stop = np.cumsum(size)
+    values = np.full((texts.n_masks, stop[-1]), np.nan)
+    for batch, terms in scored(model, texts.batches, texts.n_masks, progress=progress):
+        first = np.flatnonzero(np.r_[True, np.diff(batch.sentence) != 0])
+        lengths = np.diff(np.r_[first, batch.sentence.size])
+        behind = np.repeat(lengths, lengths) - (np.arange(batch.sentence.size) - np.repeat(first, lengths))
+        values[:, stop[batch.sentence] - behind] = terms
+    spans = np.concatenate(texts.spans)
+    places = {"text": np.repeat(np.arange(size.size), size), "start": spans[:, 0], "end": spans[:, 1]}
+    dims = ("mask", "token") if texts.n_masks > 1 else ("token",)
+    return xr.Dataset(
+        {"log_p": (dims, values if texts.n_masks > 1 else values[0])},
+        {name: ("token", x) for name, x in places.items()},
+    )

@@ -1,9 +1,10 @@
-"""The streaming loop: passages in, rows of every layer out, to memory or to a file."""
+"""The streaming loop: items in, rows of every layer out, to memory, to a file, or to running sums."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,83 +16,109 @@ from .. import arrays
 from ..errors import FileError, InvalidValueError, NeuroalignError, listing
 from ..io import content_digest
 from ..io.layers import layer_attrs, layer_writer
-from .models import LanguageModel
-from .structure import captured
-from .tokens import Batch, Passage, collate, ids_digest
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Request", "fulfil"]
+__all__ = ["Request", "Source", "fulfil", "stream"]
+
+Rows = tuple[np.ndarray, Mapping[str, "torch.Tensor"]]
 
 
+class Source(Protocol):
+    """What the loop reads from: passages of text, or arrays.
+
+    ``sizes`` (n_items,) orders the items, largest first. ``opened`` gives a function from the positions of
+    some items to the rows of the result that they make, and every layer's values of those rows.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the progress bar calls the network."""
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Size of each item (n_items,)."""
+
+    def opened(self) -> AbstractContextManager[Callable[[np.ndarray], Rows]]:
+        """Give the function that reads items."""
+
+    def too_large(self, item: int) -> str:
+        """Return what to say of an item that does not fit in memory."""
+
+
+@dataclass(frozen=True)
 class Request:
-    """What is extracted: passages and layers, and a key that says whether a file on disk is the same."""
+    """What is extracted, and a key that says whether a file on disk is the same.
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        layers: Sequence[str],
-        stimuli: tuple[np.ndarray, Sequence[str]],
-        passages: Sequence[Passage],
-        *,
-        n_tokens: np.ndarray,
-        total: bool = False,
-        **parameters: Any,
-    ) -> None:
-        self.model, self.layers, self.passages = model, list(layers), list(passages)
-        self.n_tokens, self.total = n_tokens, total
-        self.labels, texts = stimuli
-        table = xr.Dataset({"text": ("stimulus", np.asarray(texts))}, coords={"stimulus": self.labels})
-        self.parts = {
-            "model_digest": model.digest,
-            "dtype": model.dtype,
-            "lesions": list(model.lesions),
-            "layers": self.layers,
-            "stimuli_digest": content_digest(table),
-            "tokens_digest": ids_digest(passages),
-            **parameters,
-        }
+    Attributes
+    ----------
+    source : Source
+    labels : array (n_stimuli,)
+    widths : dict of str to int
+        Name and number of units of each layer.
+    parts : dict
+        All that decides the values; the key is their digest.
+    about : dict
+        What else the result says of itself.
+    n_tokens : array (n_stimuli,), optional
+    """
+
+    source: Source
+    labels: np.ndarray
+    widths: dict[str, int]
+    parts: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict)
+    n_tokens: np.ndarray | None = None
 
     @property
     def attrs(self) -> dict[str, Any]:
         """What the result says of itself."""
-        about = {"model": self.model.name, "label": self.model.label, "untrained": self.model.untrained}
-        return {**about, **self.parts, "key": content_digest(xr.Dataset(attrs=self.parts))}
+        return {**self.about, **self.parts, "key": content_digest(xr.Dataset(attrs=self.parts))}
 
 
 class _Sink(Protocol):
-    def write(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None: ...
+    @property
+    def mark(self) -> list[int] | None: ...
+    def write(self, rows: np.ndarray, values: Mapping[str, np.ndarray], *, mark: tuple[int, int]) -> None: ...
 
 
 class _Memory:
+    mark = None
+
     def __init__(self, request: Request) -> None:
         n = len(request.labels)
-        widths = {layer: request.model.widths[layer] for layer in request.layers}
-        self.values = {name: np.full((n, width), np.nan, dtype=np.float32) for name, width in widths.items()}
+        self.values = {layer: np.full((n, w), np.nan, np.float32) for layer, w in request.widths.items()}
 
-    def write(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
+    def write(self, rows: np.ndarray, values: Mapping[str, np.ndarray], *, mark: tuple[int, int]) -> None:
         for layer, block in values.items():
             self.values[layer][rows] = block
 
 
 def fulfil(request: Request, out: str | Path | None, *, batch_size: int, progress: bool) -> xr.Dataset | Path:
     """Return the activations as a Dataset, or write them to ``out`` and return its path."""
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise InvalidValueError(f"batch_size must be a positive integer; got {batch_size!r}.")
     if out is None:
         memory = _Memory(request)
-        stream(request, memory, batch_size=int(batch_size), progress=progress)
+        stream(request, memory, batch_size=batch_size, progress=progress)
         return _dataset(request, memory.values)
     out = Path(out)
     if out.exists():
         _refuse_other_key(out, request)
         return out
-    widths = {layer: request.model.widths[layer] for layer in request.layers}
     with layer_writer(
-        out, widths, request.labels, request.attrs, n_tokens=request.n_tokens, device=request.model.device
+        out,
+        request.widths,
+        request.labels,
+        request.attrs,
+        n_tokens=request.n_tokens,
+        device=request.source.device,
+        plan=f"batches of {batch_size}, largest first",
     ) as writer:
-        stream(request, writer, batch_size=int(batch_size), progress=progress)
+        stream(request, writer, batch_size=batch_size, progress=progress)
     return out
 
 
@@ -117,11 +144,12 @@ def _short(value: Any) -> str:
 def _dataset(request: Request, values: Mapping[str, np.ndarray]) -> xr.Dataset:
     widths = sorted({block.shape[1] for block in values.values()})
     units = {width: "unit" if len(widths) == 1 else f"unit_{k}" for k, width in enumerate(widths)}
+    tokens = {} if request.n_tokens is None else {"n_tokens": ("stimulus", request.n_tokens)}
     return xr.Dataset(
         {layer: (("stimulus", units[block.shape[1]]), block) for layer, block in values.items()},
         coords={
             "stimulus": request.labels,
-            "n_tokens": ("stimulus", request.n_tokens),
+            **tokens,
             **{unit: np.arange(width) for width, unit in units.items()},
         },
         attrs=request.attrs,
@@ -129,50 +157,55 @@ def _dataset(request: Request, values: Mapping[str, np.ndarray]) -> xr.Dataset:
 
 
 def stream(request: Request, sink: _Sink, *, batch_size: int, progress: bool) -> None:
-    """Run all passages, longest first, and hand every batch's rows to the sink.
+    """Read all items, largest first, and hand every batch's rows to the sink.
 
-    Longest first, so that what does not fit in memory shows at once; the batch is halved when it does not.
+    Largest first, so that what does not fit in memory shows at once; the batch is halved when it does not. A
+    sink that was interrupted says by its mark how many items it has and how large the batches were.
     """
-    model, n = request.model, len(request.passages)
-    order = np.argsort([-passage.ids.size for passage in request.passages], kind="stable")
-    done = 0
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise InvalidValueError(f"batch_size must be a positive integer; got {batch_size!r}.")
+    source = request.source
+    order = np.argsort(-source.sizes, kind="stable")
+    done, batch_size = sink.mark or (0, int(batch_size))
     with (
-        _reader(request) as read,
-        tqdm(total=n, unit="passage", desc=model.name, disable=not progress, mininterval=1) as bar,
+        source.opened() as read,
+        tqdm(
+            total=order.size,
+            initial=done,
+            unit="passage",
+            desc=source.name,
+            disable=not progress,
+            mininterval=1,
+        ) as bar,
     ):
-        while done < n:
-            chosen = [request.passages[i] for i in order[done : done + batch_size]]
-            batch = collate(chosen, _pad(model))
-            found = _unless_out_of_memory(read, batch)
+        while done < order.size:
+            chosen = order[done : done + batch_size]
+            found = _unless_out_of_memory(read, chosen)
             if found is None:
-                batch_size = _halved(min(batch_size, len(chosen)), chosen[0], model)
+                batch_size = _halved(chosen, source)
                 continue
-            sink.write(batch.rows, found)
-            done += len(chosen)
-            bar.update(len(chosen))
+            rows, values = found
+            done += chosen.size
+            sink.write(
+                rows,
+                {layer: arrays.to_numpy(state) for layer, state in values.items()},
+                mark=(done, batch_size),
+            )
+            bar.update(chosen.size)
 
 
-def _pad(model: LanguageModel) -> int:
-    return 0 if model.tokenizer.pad_token_id is None else int(model.tokenizer.pad_token_id)
+def _halved(chosen: np.ndarray, source: Source) -> int:
+    if chosen.size == 1:
+        raise NeuroalignError(source.too_large(int(chosen[0])))
+    return chosen.size // 2
 
 
-def _halved(batch_size: int, passage: Passage, model: LanguageModel) -> int:
-    if batch_size == 1:
-        raise NeuroalignError(
-            f"one passage of {passage.ids.size} tokens does not fit in the memory of {model.device}. "
-            "Pass a smaller max_tokens or context, or another device."
-        )
-    return batch_size // 2
-
-
-def _unless_out_of_memory(
-    read: Callable[[Batch], dict[str, np.ndarray]], batch: Batch
-) -> dict[str, np.ndarray] | None:
-    """Return what ``read`` gives for the batch, or None where the device has too little memory."""
+def _unless_out_of_memory(read: Callable[[np.ndarray], Rows], chosen: np.ndarray) -> Rows | None:
+    """Return what ``read`` gives for the items, or None where the device has too little memory."""
     import torch
 
     try:
-        return read(batch)
+        return read(chosen)
     except torch.OutOfMemoryError:
         return None
     except RuntimeError as error:
@@ -180,41 +213,3 @@ def _unless_out_of_memory(
         if "out of memory" in text or "can't allocate memory" in text:
             return None
         raise
-
-
-@contextmanager
-def _reader(request: Request) -> Iterator[Callable[[Batch], dict[str, np.ndarray]]]:
-    """Give a function from a batch to each layer's rows (n_rows, n_units)."""
-    import torch
-
-    model = request.model
-    tokens: dict[str, torch.Tensor] = {}
-
-    def pool(state: torch.Tensor) -> torch.Tensor:
-        taken = state.reshape(-1, state.shape[-1])[tokens["positions"]]
-        return _pooled(taken, tokens["local"], tokens["rows"].numel(), total=request.total)
-
-    with captured(model.module, request.layers, pool) as run:
-
-        def read(batch: Batch) -> dict[str, np.ndarray]:
-            for name in ("ids", "mask", "positions", "local", "rows"):
-                tokens[name] = arrays.to_torch(getattr(batch, name), device=model.device)
-            given = model.inputs(attention_mask=tokens["mask"], use_cache=False)
-            with torch.inference_mode():
-                found = run(input_ids=tokens["ids"], **given)
-            return {layer: arrays.to_numpy(state) for layer, state in found.items()}
-
-        yield read
-
-
-def _pooled(taken: torch.Tensor, local: torch.Tensor, n_rows: int, *, total: bool) -> torch.Tensor:
-    """Return each row's tokens' mean or sum, in float64 where a row has more than one token."""
-    import torch
-
-    if n_rows == local.numel():
-        return taken[torch.argsort(local)].float()
-    sums = torch.zeros((n_rows, taken.shape[1]), dtype=torch.float64, device=taken.device)
-    sums.index_add_(0, local, taken.double())
-    if not total:
-        sums /= torch.bincount(local, minlength=n_rows)[:, None]
-    return sums.float()

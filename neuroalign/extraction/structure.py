@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LabelError, NeuroalignError, listing
+from ..errors import LabelError, NeuroalignError, choice, listing
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["block_names", "captured", "hidden_state", "layers", "resolve_layers", "with_hidden_state"]
+__all__ = [
+    "STACKS",
+    "Stop",
+    "Tap",
+    "block_names",
+    "captured",
+    "first_input",
+    "hidden_state",
+    "layers",
+    "resolve_layers",
+    "with_first_input",
+    "with_hidden_state",
+]
+
+STACKS = ("encoder", "decoder")
 
 
 def layers(model: Any) -> list[str]:
     """Return the names of a network's blocks, from first to last.
 
     The blocks are the longest list of modules of one class that stands in no other list, at any depth, such
-    as ``"model.layers.0"`` or ``"transformer.h.0"`` or ``"encoder.layer.0"``.
+    as ``"model.layers.0"`` or ``"transformer.h.0"`` or ``"encoder.layer.0"``. Of an encoder-decoder (modules
+    ``encoder`` and ``decoder`` side by side, with a list each) they are the encoder's, unless the model was
+    wrapped or loaded with ``stack="decoder"``.
 
     Parameters
     ----------
@@ -39,27 +57,49 @@ def layers(model: Any) -> list[str]:
     return list(widths) if isinstance(widths, Mapping) else block_names(model)
 
 
-def block_names(module: torch.nn.Module) -> list[str]:
-    """Return the names of the blocks of a bare module."""
-    import torch
-
-    lists: dict[str, torch.nn.ModuleList] = {}
-    for name, child in module.named_modules():
-        inside = any(name == outer or name.startswith(f"{outer}.") for outer in lists)
-        if isinstance(child, torch.nn.ModuleList) and not inside and len(child) and _one_class(child):
-            lists[name] = child
+def block_names(module: torch.nn.Module, stack: str | None = None) -> list[str]:
+    """Return the names of the blocks of a bare module; of an encoder-decoder those of the stack asked for."""
+    if stack is not None and stack not in STACKS:
+        raise choice(stack, STACKS, name="stack")
+    lists = _lists_of_blocks(module)
     if not lists:
         raise LabelError(
             f"{type(module).__name__} has no list of blocks: no torch.nn.ModuleList of one class."
         )
-    longest = max(len(child) for child in lists.values())
-    found = [name for name, child in lists.items() if len(child) == longest]
+    lists = _of_stack(module, lists, stack)
+    longest = max(lists.values())
+    found = [name for name, length in lists.items() if length == longest]
     if len(found) > 1:
         raise LabelError(
             f"{type(module).__name__} has {len(found)} lists of {longest} blocks: {listing(found)}. "
             "Wrap the part you mean."
         )
     return [f"{found[0]}.{i}".lstrip(".") for i in range(longest)]
+
+
+def _lists_of_blocks(module: torch.nn.Module) -> dict[str, int]:
+    """Return the lists of modules of one class that stand in no other such list, and their lengths."""
+    import torch
+
+    lists: dict[str, int] = {}
+    for name, child in module.named_modules():
+        inside = any(name == outer or name.startswith(f"{outer}.") for outer in lists)
+        if isinstance(child, torch.nn.ModuleList) and not inside and len(child) and _one_class(child):
+            lists[name] = len(child)
+    return lists
+
+
+def _of_stack(module: torch.nn.Module, lists: dict[str, int], stack: str | None) -> dict[str, int]:
+    """Return the lists of one stack where there are two side by side, else all of them."""
+    both = {part: {name: n for name, n in lists.items() if f".{part}." in f".{name}"} for part in STACKS}
+    if all(both.values()):
+        return both[stack or "encoder"]
+    if stack is not None:
+        raise LabelError(
+            f"{type(module).__name__} has no encoder beside a decoder, so stack must be None; got {stack!r}. "
+            f"Its lists of blocks: {listing(lists)}."
+        )
+    return lists
 
 
 def _one_class(children: Iterable[Any]) -> bool:
@@ -118,7 +158,7 @@ def hidden_state(output: Any, layer: str) -> torch.Tensor:
     state = output[0] if isinstance(output, tuple | list) and output else output
     if not isinstance(state, torch.Tensor) or state.ndim != 3:
         raise NeuroalignError(
-            f"block {layer!r} must return a tensor (rows, tokens, units) or a tuple that begins with one; "
+            f"{layer!r} must give a tensor (rows, tokens, units) or a tuple that begins with one; "
             f"got {type(output).__name__}."
         )
     return state
@@ -131,43 +171,75 @@ def with_hidden_state(output: Any, state: torch.Tensor) -> Any:
     return state
 
 
-class _Stop(Exception):  # noqa: N818 - no error: it says that the deepest layer has been read
-    pass
+@dataclass(frozen=True)
+class Tap:
+    """Where a state is read: what a module gives out, or what it is given."""
+
+    module: str
+    is_input: bool = False
+
+
+class Stop(Exception):  # noqa: N818 - no error
+    """Ends a forward pass in which all that was asked for has been read."""
+
+
+def first_input(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Return what a module is given first: its first positional argument, or its hidden states."""
+    return args[0] if args else kwargs.get("hidden_states")
+
+
+def with_first_input(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], state: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a module's arguments with another first input."""
+    return ((state, *args[1:]), dict(kwargs)) if args else (args, {**kwargs, "hidden_states": state})
 
 
 @contextmanager
 def captured(
-    module: torch.nn.Module, names: Sequence[str], reduce: Callable[[torch.Tensor], torch.Tensor]
+    module: torch.nn.Module,
+    taps: Mapping[str, Tap | Sequence[Tap]],
+    reduce: Callable[[Any, str], torch.Tensor | None],
 ) -> Iterator[Callable[..., dict[str, torch.Tensor]]]:
-    """Give a function that runs the module and returns what ``reduce`` makes of each block's output.
+    """Give a function that runs the module and returns what ``reduce`` makes of what each tap reads.
 
-    The run ends after the last of ``names`` (which stand in order), so deeper blocks and the output layer
-    cost nothing. The hooks are removed however the block is left.
+    A name with several taps takes the first of which ``reduce(value, name)`` makes something. The run ends
+    when every name has its value, so deeper blocks and the output layer cost nothing. The hooks are removed
+    however the block is left.
     """
     found: dict[str, torch.Tensor] = {}
 
-    def reader(name: str) -> Callable[[Any, Any, Any], None]:
-        def read(_module: Any, _inputs: Any, output: Any) -> None:
-            found[name] = reduce(hidden_state(output, name))
-            if name == names[-1]:
-                raise _Stop
+    def keep(name: str, value: Any) -> None:
+        state = None if name in found else reduce(value, name)
+        if state is None:
+            return
+        found[name] = state
+        if len(found) == len(taps):
+            raise Stop
 
-        return read
-
-    def run(**inputs: Any) -> dict[str, torch.Tensor]:
+    def run(*args: Any, **inputs: Any) -> dict[str, torch.Tensor]:
         found.clear()
-        try:
-            module(**inputs)
-        except _Stop:
-            return dict(found)
-        missing = [name for name in names if name not in found]
-        raise NeuroalignError(f"the model was run, but the blocks {listing(missing)} were not.")
+        with contextlib.suppress(Stop):
+            module(*args, **inputs)
+        missing = [name for name in taps if name not in found]
+        if missing:
+            raise NeuroalignError(f"the model was run, but of {listing(missing)} nothing could be read.")
+        return {name: found[name] for name in taps}
 
     handles: list[Any] = []
     try:
-        for name in names:
-            handles.append(module.get_submodule(name).register_forward_hook(reader(name)))
+        for name, where in taps.items():
+            for tap in [where] if isinstance(where, Tap) else where:
+                handles.append(_hooked(module.get_submodule(tap.module), tap, name, keep))
         yield run
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _hooked(module: torch.nn.Module, tap: Tap, name: str, keep: Callable[[str, Any], None]) -> Any:
+    if tap.is_input:
+        return module.register_forward_pre_hook(
+            lambda _module, args, kwargs: keep(name, first_input(args, kwargs)), with_kwargs=True
+        )
+    return module.register_forward_hook(lambda _module, _args, output: keep(name, output))

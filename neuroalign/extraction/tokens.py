@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from ..schema import labels
 from .models import LanguageModel
 
 __all__ = ["Batch", "Passage", "collate", "ids_digest", "pooled_tokens", "texts_of", "tokenise"]
+
+TEXTS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,8 @@ def tokenise(
     """
     if max_tokens is not None and (not isinstance(max_tokens, int | np.integer) or max_tokens < 1):
         raise InvalidValueError(f"max_tokens must be a positive integer or None; got {max_tokens!r}.")
-    coded = model.tokenizer(texts, return_special_tokens_mask=True, verbose=False)
     passages, empty, long = [], [], []
-    for row, (label, ids, mask) in enumerate(
-        zip(found, coded["input_ids"], coded["special_tokens_mask"], strict=True)
-    ):
+    for row, (label, (ids, mask)) in enumerate(zip(found, _coded(model.tokenizer, texts), strict=True)):
         kept = _cut(np.asarray(mask, dtype=bool), max_tokens)
         content = np.flatnonzero(~np.asarray(mask, dtype=bool)[kept])
         if not content.size:
@@ -105,6 +104,14 @@ def tokenise(
             f"{model.name} reads: {listing(long)}. Pass max_tokens to cut them, or use extract_words."
         )
     return passages
+
+
+def _coded(tokenizer: Any, texts: list[str]) -> Iterator[tuple[list[int], list[int]]]:
+    """Give each text's token ids, and which of them are special; few texts at once, to bound the memory."""
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        piece = texts[start : start + TEXTS_AT_ONCE]
+        coded = tokenizer(piece, return_special_tokens_mask=True, verbose=False)
+        yield from zip(coded["input_ids"], coded["special_tokens_mask"], strict=True)
 
 
 def _cut(special: np.ndarray, max_tokens: int | None) -> np.ndarray:

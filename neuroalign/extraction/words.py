@@ -12,7 +12,8 @@ import xarray as xr
 from ..errors import InvalidValueError, LabelError, choice, listing
 from ..stimuli import join_words
 from .models import LanguageModel
-from .running import Request, fulfil
+from .reading import text_request
+from .running import fulfil
 from .structure import resolve_layers
 from .tokens import Passage, texts_of
 
@@ -28,6 +29,7 @@ def extract_words(
     *,
     context: int = 512,
     stride: int | None = None,
+    site: str = "block",
     pool: str = "mean",
     batch_size: int = 4,
     out: str | Path | None = None,
@@ -52,6 +54,8 @@ def extract_words(
         Tokens in a window, special tokens included.
     stride : int, optional
         Tokens that a window gives the values of; half the context where None.
+    site : {"block", "attn_out", "mlp_out", "mlp_act", "resid_pre"}
+        See ``extract``.
     pool : {"mean", "last", "sum"}
         Over the tokens of a word. A token that spans a boundary counts for both words.
     batch_size : int
@@ -94,9 +98,17 @@ def extract_words(
         positions = np.concatenate(pieces) - start + prefix.size
         rows = np.repeat(np.arange(*words_of), [piece.size for piece in pieces])
         passages.append(Passage(np.concatenate([prefix, ids[start:stop], suffix]), positions, rows))
-    parameters = {"site": "block", "pool": pool, "context": int(context), "stride": int(stride)}
-    request = Request(
-        model, names, (found, texts), passages, n_tokens=last - first, total=pool == "sum", **parameters
+    request = text_request(
+        model,
+        names,
+        (found, texts),
+        passages,
+        n_tokens=last - first,
+        total=pool == "sum",
+        site=site,
+        pool=pool,
+        context=int(context),
+        stride=int(stride),
     )
     return fulfil(request, out, batch_size=batch_size, progress=progress)
 

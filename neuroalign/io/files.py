@@ -47,7 +47,7 @@ DAMAGED = (
     ValueError,
 )
 
-PREFIX, SUFFIX = ".neuroalign-", ".partial"
+PREFIX, SUFFIX, JOURNAL = ".neuroalign-", ".partial", ".journal"
 
 
 @contextlib.contextmanager
@@ -71,10 +71,10 @@ def writing(path: str | Path) -> Iterator[Path]:
         temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
         temporary = None
-        _sync(path.parent)
+        sync(path.parent)
     except NeuroalignError:
         raise
     except OSError as error:
@@ -90,7 +90,8 @@ def _umask() -> int:
     return mask
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -108,11 +109,17 @@ def make_folder(path: str | Path) -> Path:
 
 
 def remove_leftovers(folder: str | Path) -> list[Path]:
-    """Remove temporary files that a killed process left below ``folder``; return their paths."""
+    """Remove temporary files that a killed process left below ``folder``; return their paths.
+
+    A partial file that can be gone on with stays, together with its journal.
+    """
     found = sorted(Path(folder).rglob(f"{PREFIX}*{SUFFIX}*"))
-    for path in found:
+    journals = {path.with_suffix("") for path in found if path.suffix == JOURNAL}
+    halves = {path.with_suffix("") for path in found if path.suffix != JOURNAL}
+    removed = [path for path in found if path.with_suffix("") not in journals & halves]
+    for path in removed:
         path.unlink(missing_ok=True)
-    return found
+    return removed
 
 
 def write_bytes(content: bytes, path: str | Path) -> None:

@@ -10,7 +10,8 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import xarray as xr
 from ..errors import FileError, LabelError, ShapeError, choice, listing
 from .digests import canonical_json
 from .files import DAMAGED, writing
+from .partials import Journal, resumable
 from .provenance import provenance
 
 __all__ = ["LayerWriter", "layer_attrs", "layer_names", "layer_writer", "layers_digest", "read_layer"]
@@ -32,13 +34,32 @@ SPARE_BYTES = 1 << 20
 
 
 class LayerWriter:
-    """Rows of every layer, written in any order; made by ``layer_writer``."""
+    """Rows of every layer, written in any order; made by ``layer_writer``.
 
-    def __init__(self, file: Any, layers: Mapping[str, int], n_stimuli: int) -> None:
-        self._layers, self._n_stimuli = dict(layers), n_stimuli
-        self._stored = {layer: file[layer] for layer in layers}
+    Values go to their place in the file directly, so that a process can be killed at any time without harm to
+    what was written before.
+    """
 
-    def write(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, path: Path, layers: Mapping[str, int], n_stimuli: int, journal: Journal | None
+    ) -> None:
+        import h5py
+
+        self._layers, self._n_stimuli, self._journal = dict(layers), n_stimuli, journal
+        with h5py.File(path, "r") as file:
+            self._offsets = {layer: file[layer].id.get_offset() for layer in layers}
+            self._dtype = next(file[layer].dtype for layer in layers)
+        self._file = open(path, "r+b", buffering=0)  # noqa: SIM115 - closed by the one that made it
+
+    @property
+    def mark(self) -> list[int] | None:
+        """The mark of the last batch that an interrupted block wrote; None where there is none."""
+        batches = [] if self._journal is None else self._journal.batches
+        return batches[-1]["mark"] if batches else None
+
+    def write(
+        self, rows: np.ndarray, values: Mapping[str, np.ndarray], *, mark: Sequence[int] | None = None
+    ) -> None:
         """Write the activations of some stimuli in every layer.
 
         Parameters
@@ -46,6 +67,8 @@ class LayerWriter:
         rows : array (n_rows,) of int
             Positions of the stimuli, each once.
         values : mapping of layer name to array (n_rows, n_units)
+        mark : sequence of int, optional
+            Where the writing stands after these rows, for a block that goes on after an interrupt.
         """
         rows = np.asarray(rows)
         order = np.argsort(rows)
@@ -59,31 +82,53 @@ class LayerWriter:
         for layer, width in self._layers.items():
             if values[layer].shape != (rows.size, width):
                 raise ShapeError(f"{layer!r} must be {(rows.size, width)}; got {values[layer].shape}.")
-        if ordered.size:
-            self._write(ordered, {layer: values[layer][order] for layer in self._layers})
+        if not ordered.size:
+            return
+        sha = hashlib.sha256()
+        for layer in self._layers:
+            block = np.ascontiguousarray(values[layer][order], dtype=self._dtype)
+            sha.update(block.data)
+            self._write(layer, ordered, block)
+        if self._journal is not None and mark is not None:
+            note = {"rows": ordered.tolist(), "sha256": sha.hexdigest(), "mark": list(mark)}
+            self._journal.note(note)
 
-    def _write(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
-        """Write sorted rows; one selection serves all layers of a width, which h5py would make for each."""
-        import h5py
+    def _write(self, layer: str, rows: np.ndarray, block: np.ndarray) -> None:
+        for start, stop in _runs(rows):
+            self._file.seek(self._offsets[layer] + int(rows[start]) * block.shape[1] * block.itemsize)
+            piece = memoryview(block[start:stop].tobytes())
+            while piece:
+                piece = piece[self._file.write(piece) :]
 
-        for width in set(self._layers.values()):
-            there = _selection(rows, self._n_stimuli, width)
-            here = h5py.h5s.create_simple((rows.size, width))
-            for layer in [name for name in self._layers if self._layers[name] == width]:
-                stored = self._stored[layer]
-                stored.id.write(here, there, np.ascontiguousarray(values[layer], dtype=stored.dtype))
+    def _digest(self, rows: np.ndarray) -> str:
+        """Return the SHA-256 of sorted rows of every layer, as they stand in the file."""
+        sha = hashlib.sha256()
+        for layer, width in self._layers.items():
+            size = width * self._dtype.itemsize
+            for start, stop in _runs(rows):
+                self._file.seek(self._offsets[layer] + int(rows[start]) * size)
+                sha.update(self._file.read((stop - start) * size))
+        return sha.hexdigest()
+
+    def keep_whole(self) -> None:
+        """Forget the batches from the first one on whose values are not those that were noted."""
+        if self._journal is None:
+            return
+        for number, batch in enumerate(self._journal.batches):
+            if self._digest(np.asarray(batch["rows"])) != batch["sha256"]:
+                self._journal.keep(number)
+                return
+        self._journal.keep(len(self._journal.batches))
+
+    def close(self) -> None:
+        """Close the file; nothing can be written afterwards."""
+        self._file.close()
 
 
-def _selection(rows: np.ndarray, n_rows: int, width: int) -> Any:
-    """Return the HDF5 selection of sorted rows, run of consecutive rows by run."""
-    from h5py import h5s
-
-    there = h5s.create_simple((n_rows, width))
-    there.select_none()
-    edges = np.flatnonzero(np.diff(rows) != 1) + 1
-    for run in np.split(rows, edges):
-        there.select_hyperslab((int(run[0]), 0), (run.size, width), op=h5s.SELECT_OR)
-    return there
+def _runs(rows: np.ndarray) -> list[tuple[int, int]]:
+    """Return the runs (from, before) of consecutive numbers in sorted rows."""
+    edges = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), rows.size]
+    return list(pairwise(edges))
 
 
 @contextlib.contextmanager
@@ -96,8 +141,13 @@ def layer_writer(
     n_tokens: np.ndarray | None = None,
     dtype: str = "float32",
     device: str = "cpu",
+    plan: str | None = None,
 ) -> Iterator[LayerWriter]:
     """Give a writer of activations; the file has its final name only when the block ended well.
+
+    With a plan, a block that is interrupted (even by a kill) leaves what it wrote under a temporary name,
+    and the next block with the same plan, content and provenance goes on from there: see
+    ``LayerWriter.mark``. The file is then the same, byte for byte, as if nothing had happened.
 
     Parameters
     ----------
@@ -115,6 +165,8 @@ def layer_writer(
         Of the stored values. Rows that are never written are NaN.
     device : str
         Where they were computed, for the provenance.
+    plan : str, optional
+        Names the order in which rows are written, such as "batches of 32".
 
     Raises
     ------
@@ -132,24 +184,35 @@ def layer_writer(
     >>> read_layer(path, "h.0").sel(stimulus="b").values.tolist()
     [3.0, 4.0]
     """
-    import h5netcdf
-    import h5py
-
     if dtype not in DTYPES:
         raise choice(dtype, DTYPES, name="dtype")
     _refuse_names(layers)
     labels = _storable(np.asarray(stimuli))
     tokens = np.zeros(labels.size) if n_tokens is None else np.asarray(n_tokens)
+    made = provenance(params=attrs, device=device)
+    content = [list(layers.items()), _labels_digest(labels, tokens), dtype, made, plan]
     path = Path(path)
-    with writing(path) as temporary:
-        _refuse_full_disk(path, sum(layers.values()) * labels.size * np.dtype(dtype).itemsize)
-        with h5netcdf.File(temporary, "w") as file:
-            _create(file, layers, labels, tokens, dtype)
-        with h5py.File(temporary, "r+") as file:
-            yield LayerWriter(file, layers, labels.size)
-        made = provenance(params=attrs, device=device)
-        with h5netcdf.File(temporary, "a") as file:
-            _seal(file, layers, labels, tokens, dict(attrs), made)
+    with _temporary(path, content if plan is not None else None) as (temporary, journal):
+        if journal is None or not journal.begun:
+            _refuse_full_disk(path, sum(layers.values()) * labels.size * np.dtype(dtype).itemsize)
+            _create(temporary, layers, labels, tokens, dtype)
+            if journal is not None:
+                journal.begin()
+        with contextlib.closing(LayerWriter(temporary, layers, labels.size, journal)) as writer:
+            writer.keep_whole()
+            yield writer
+        _seal(temporary, journal, layers, labels, tokens, dict(attrs), made)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, content: list[Any] | None) -> Iterator[tuple[Path, Journal | None]]:
+    if content is None:
+        with writing(path) as temporary:
+            yield temporary, None
+    else:
+        identity = hashlib.sha256(canonical_json(content).encode()).hexdigest()
+        with resumable(path, identity) as (temporary, journal):
+            yield temporary, journal
 
 
 def _refuse_names(layers: Mapping[str, int]) -> None:
@@ -177,41 +240,53 @@ def _storable(stimuli: np.ndarray) -> np.ndarray:
     raise LabelError(f"stimuli must be labelled with text or integers; got dtype {stimuli.dtype}.")
 
 
-def _create(file: Any, layers: Mapping[str, int], labels: np.ndarray, tokens: np.ndarray, dtype: str) -> None:
+def _create(
+    path: Path, layers: Mapping[str, int], labels: np.ndarray, tokens: np.ndarray, dtype: str
+) -> None:
+    """Lay the file out, every layer in one block that is filled with NaN."""
+    import h5netcdf
     import h5py
 
     widths = sorted(set(layers.values()))
     units = {width: "unit" if len(widths) == 1 else f"unit_{k}" for k, width in enumerate(widths)}
-    file.dimensions = {"stimulus": labels.size, **{unit: width for width, unit in units.items()}}
-    if labels.dtype.kind == "U":
-        file.create_variable("stimulus", ("stimulus",), h5py.string_dtype(), data=labels.astype(object))
-    else:
-        file.create_variable("stimulus", ("stimulus",), "int64", data=labels)
-    for width, unit in units.items():
-        file.create_variable(unit, (unit,), "int64", data=np.arange(width))
-    file.create_variable("n_tokens", ("stimulus",), "int64", data=tokens.astype(np.int64))
-    for layer, width in layers.items():
-        nan = np.dtype(dtype).type(np.nan)
-        file.create_variable(layer, ("stimulus", units[width]), dtype, fillvalue=nan)
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = {"stimulus": labels.size, **{unit: width for width, unit in units.items()}}
+        if labels.dtype.kind == "U":
+            file.create_variable("stimulus", ("stimulus",), h5py.string_dtype(), data=labels.astype(object))
+        else:
+            file.create_variable("stimulus", ("stimulus",), "int64", data=labels)
+        for width, unit in units.items():
+            file.create_variable(unit, (unit,), "int64", data=np.arange(width))
+        file.create_variable("n_tokens", ("stimulus",), "int64", data=tokens.astype(np.int64))
+        for layer, width in layers.items():
+            nan = np.dtype(dtype).type(np.nan)
+            file.create_variable(layer, ("stimulus", units[width]), dtype, fillvalue=nan)
+    with h5py.File(path, "r+") as file:
+        for layer in layers:
+            file[layer][:1] = np.nan  # HDF5 gives a block its place when it is first written
 
 
 def _seal(
-    file: Any,
+    path: Path,
+    journal: Journal | None,
     layers: Mapping[str, int],
     labels: np.ndarray,
     tokens: np.ndarray,
     attrs: dict[str, Any],
     made: dict[str, Any],
 ) -> None:
-    head = {
-        "kind": KIND,
-        "attrs": attrs,
-        "layers": {layer: _digest(layer, file[layer], labels) for layer in layers},
-        "labels": _labels_digest(labels, tokens),
-    }
-    file.attrs[HEAD] = canonical_json(head)
-    file.attrs[DIGEST] = hashlib.sha256(canonical_json(head).encode()).hexdigest()
-    file.attrs["neuroalign_provenance"] = canonical_json(made)
+    import h5netcdf
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        digests = {layer: _digest(layer, file[layer], labels) for layer in layers}
+    head = {"kind": KIND, "attrs": attrs, "layers": digests, "labels": _labels_digest(labels, tokens)}
+    if journal is not None:
+        journal.seal()
+    with h5netcdf.File(path, "a") as file:
+        file.attrs[HEAD] = canonical_json(head)
+        file.attrs[DIGEST] = hashlib.sha256(canonical_json(head).encode()).hexdigest()
+        file.attrs["neuroalign_provenance"] = canonical_json(made)
 
 
 def _labels_digest(labels: np.ndarray, tokens: np.ndarray) -> str:

@@ -2,7 +2,7 @@
 
 from .captions import responses, titled
 from .panels import bars_with_dots, ceiling_band, distributions, envelope, layer_lines
-from .style import COLOURS, GREY, MM, figure, panel_letters, save_figure, style
+from .style import COLOURS, GREY, MM, draw_values, figure, panel_letters, save_figure, style
 
 __all__ = [
     "COLOURS",
@@ -11,6 +11,7 @@ __all__ = [
     "bars_with_dots",
     "ceiling_band",
     "distributions",
+    "draw_values",
     "envelope",
     "figure",
     "layer_lines",

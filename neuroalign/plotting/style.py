@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from .. import io
 from ..errors import choice
 
-__all__ = ["COLOURS", "GREY", "MM", "figure", "panel_letters", "save_figure", "style"]
+__all__ = ["COLOURS", "GREY", "MM", "draw_values", "figure", "panel_letters", "save_figure", "style"]
 
 MM = 1 / 25.4
 WIDTHS = {"one column": 85, "two columns": 180}
@@ -131,3 +132,32 @@ def save_figure(
     written.append(stem.with_name(f"{stem.name}.json"))
     io.write_json({"title": title, "caption": caption, **(about or {})}, written[-1])
     return written
+
+
+def draw_values(
+    path: str | Path,
+    draw: Callable[[pd.DataFrame, dict[str, Any]], tuple[Figure, str, str]],
+    *,
+    text: tuple[str, ...] = (),
+) -> list[Path]:
+    """Draw a figure from its table of values, and save it beside the table.
+
+    Parameters
+    ----------
+    path : path
+        The table, ``figure1.tsv``; ``figure1.provenance.json`` beside it says where the values come from.
+    draw : callable
+        From the table and that mapping to a figure, its title and its caption.
+    text : tuple of str
+        Columns of the table that are text.
+
+    Returns
+    -------
+    list of Path
+        See ``save_figure``.
+    """
+    path = Path(path)
+    about = io.read_json(path.with_suffix(".provenance.json"))
+    with style():
+        drawn, title, caption = draw(io.read_table(path, text=text), about)
+        return save_figure(drawn, path.with_suffix(""), title=title, caption=caption, about=about)

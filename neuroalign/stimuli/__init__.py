@@ -1,11 +1,13 @@
 """Stimulus tables, words and contexts, localizer contrasts."""
 
+from .generated import arithmetic, sequences
 from .sets import localizer, minimal_pairs, story
 from .tables import check_table, contrast, lower_case, read_table
 from .textgrid import read_textgrid, words_from_textgrid
 from .words import join_words
 
 __all__ = [
+    "arithmetic",
     "check_table",
     "contrast",
     "join_words",
@@ -14,6 +16,7 @@ __all__ = [
     "minimal_pairs",
     "read_table",
     "read_textgrid",
+    "sequences",
     "story",
     "words_from_textgrid",
 ]

@@ -123,16 +123,18 @@ def _step(name: str, study: str, results: Path, what: str, twin: str, threads: i
         raise InvalidValueError(f"--study is not JSON: {error}.") from None
     paths_of = load_study(source)
     from .paths import Paths
-    from .steps import STEPS, extract_activations
+    from .steps import STEPS, extract_activations, write_moments
 
     _set_threads(threads)
     paths = Paths(paths_of, results)
     if name == "extract":
         extract_activations(paths, what, twin)
+    elif name == "moments":
+        write_moments(paths, twin)
     elif name in STEPS:
         STEPS[name](paths)
     else:
-        raise choice(name, ["extract", *STEPS], name="step")
+        raise choice(name, ["extract", "moments", *STEPS], name="step")
 
 
 def _set_threads(threads: int) -> None:

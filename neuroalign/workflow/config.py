@@ -18,13 +18,16 @@ from ..errors import FileError, InvalidValueError
 
 __all__ = [
     "Alphas",
+    "Dissociation",
     "Lesions",
     "Localizer",
     "Model",
     "Objects",
+    "Presets",
     "Simulation",
     "Story",
     "Study",
+    "Sweep",
     "load_study",
     "section_digest",
     "study_schema",
@@ -92,6 +95,38 @@ class Lesions(Section):
     ] = ("uniform", "layer-matched", "norm-matched")
     outlier_factor: Annotated[float, Field(gt=1)] = 6.0
     n_bootstrap: Count = 2000
+
+
+class Presets(Section):
+    """Published localizers on the stimuli of the section localizer, and one matched in tokens."""
+
+    names: Annotated[
+        tuple[Literal["default", "brainscore", "naacl2025", "topolm"], ...],
+        AfterValidator(_some_once),
+    ] = ("default", "brainscore", "naacl2025", "topolm")
+    n_random: Count = 20
+
+
+class Sweep(Section):
+    """Lesions of several sizes, as shares of all units, on the pairs of the section lesions."""
+
+    fractions: Annotated[tuple[Share, ...], AfterValidator(_some_once)] = (
+        0.00125,
+        0.0025,
+        0.005,
+        0.02,
+        0.05,
+    )
+    n_controls: Count = 20
+
+
+class Dissociation(Section):
+    """Language units and units for hard sums silenced, on minimal pairs and on sequences (no language)."""
+
+    n_sums: Annotated[int, Field(ge=4)] = 96
+    n_sequences: Count = 100
+    n_controls: Count = 20
+    n_permutations: Count = 1999
 
 
 class Alphas(Section):
@@ -187,6 +222,9 @@ class Study(Section):
     model: Model = Model()
     localizer: Localizer | None = None
     lesions: Lesions | None = None
+    presets: Presets | None = None
+    sweep: Sweep | None = None
+    dissociation: Dissociation | None = None
     story: Story | None = None
     objects: Objects | None = None
 
@@ -194,11 +232,23 @@ class Study(Section):
     def _complete(self) -> Study:
         if self.name == "shared":
             raise ValueError("the name shared is taken: results/shared holds what studies share")
-        if self.lesions is not None and self.localizer is None:
-            raise ValueError("lesions need a section localizer: it selects the units")
+        for name, needed in NEEDS.items():
+            if getattr(self, name) is not None and getattr(self, needed) is None:
+                verb = "need" if name.endswith("s") else "needs"
+                raise ValueError(f"{name} {verb} a section {needed}: {NEEDED_FOR[needed]}")
         if not any((self.localizer, self.story, self.objects)):
             raise ValueError("a study needs at least one of the sections localizer, story, objects")
         return self
+
+
+# section -> the section that it cannot do without, and what for
+NEEDS = {
+    "lesions": "localizer",
+    "presets": "localizer",
+    "sweep": "lesions",
+    "dissociation": "lesions",
+}
+NEEDED_FOR = {"localizer": "it selects the units", "lesions": "it names the pairs and the controls"}
 
 
 def load_study(source: str | Path | dict[str, Any]) -> Study:

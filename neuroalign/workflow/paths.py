@@ -22,6 +22,11 @@ FIGURES = {
     4: ("story", "story_rsa"),
     5: ("story", "unit_alignment"),
     6: ("objects", "object_rsa"),
+    7: ("presets", "language_network"),
+    8: ("presets", "language_network"),
+    9: ("sweep", "language_network"),
+    10: ("sweep", "language_network"),
+    11: ("dissociation", "language_network"),
 }
 
 OWN = (".tsv", ".csv", ".nc", ".gguf")
@@ -56,6 +61,16 @@ class Paths:
         return self.folder / "localizer.nc"
 
     @property
+    def readings(self) -> tuple[str, ...]:
+        """How the network is read for figures 7 and 8: as each preset does, and matched in tokens."""
+        presets = self.study.presets
+        return () if presets is None else (*presets.names, "token-matched")
+
+    def moments(self, reading: str, twin: str) -> Path:
+        """Moments of every unit by condition and run, for one of ``readings``, or ``sums``."""
+        return self.folder / "moments" / f"{reading}-{twin}.nc"
+
+    @property
     def responses(self) -> Path:
         """Responses to the story, prepared."""
         return self.folder / "responses.nc"
@@ -69,6 +84,15 @@ class Paths:
     def lesion_work(self) -> Path:
         """Work folder of the lesions: one small file a mask."""
         return self.folder / "work" / "lesions"
+
+    @property
+    def sweep_scores(self) -> Path:
+        """Item scores under lesions of several sizes."""
+        return self.folder / "sweep_scores.nc"
+
+    def task_scores(self, task: str) -> Path:
+        """Item scores of one task of the dissociation."""
+        return self.folder / f"dissociation_{task}.nc"
 
     def activations(self, what: str, twin: str) -> Path:
         """Activations of ``what`` (``localizer`` or ``story``) in the trained or untrained network."""

@@ -218,3 +218,28 @@ def test_what_is_no_localizer_row_is_a_file_error(tmp_path, row):
     source = source_of(tmp_path, "langloc_stimuli", {path: f"header\n{row}\n".encode()})
     with pytest.raises(FileError, match="a row must be a number, 12 words and S or N"):
         language.langloc(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[]", "is no test suite: TypeError"),
+        ('{"items": []}', "is no test suite: KeyError"),
+        (
+            '{"meta": {"metric": "mean"}, "items": [], "predictions": []}',
+            "the metric must be 'sum'; got 'mean'",
+        ),
+        ("{", r"x\.json"),
+    ],
+)
+def test_what_is_no_test_suite_is_a_file_error(tmp_path, content, text):
+    source = source_of(tmp_path, "syntaxgym", {"suites/x.json": content.encode()})
+    with pytest.raises(FileError, match=text):
+        language.suite_regions(source)
+
+
+def test_a_suite_without_predictions_is_a_file_error(tmp_path):
+    source = source_of(tmp_path, "syntaxgym", {"suites/x.json": b'{"meta": {"metric": "sum"}, "items": []}'})
+    assert len(language.suite_regions(source)) == 0
+    with pytest.raises(FileError, match="is no test suite: KeyError 'predictions'"):
+        language.suite_predictions(source)

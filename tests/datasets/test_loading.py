@@ -35,6 +35,10 @@ TABLES = {
     ("alice_fmri", "words"): (2127, ["stimulus", "text", "onset", "offset"]),
     ("langloc_stimuli", "stimuli"): (480, ["stimulus", "item", "condition", "run", "text"]),
     ("blimp", "pairs"): (67000, ["pair", "paradigm", "field", "good", "bad"]),
+    ("syntaxgym", "regions"): (
+        22844,
+        ["stimulus", "suite", "item", "condition", "region", "content"],
+    ),
 }
 
 
@@ -343,3 +347,19 @@ def test_importing_the_room_loads_nothing_heavy():
 def test_the_manifest_is_shipped_beside_the_code():
     assert (Path(datasets.__file__).parent / "manifest.json").is_file()
     assert set(datasets.LOADERS) <= set(datasets.manifest())
+
+
+def test_syntaxgym_has_31_suites_whose_predictions_belong_to_six_circuits(data_root):
+    regions = datasets.load("syntaxgym", root=data_root)
+    predictions = datasets.load("syntaxgym", what="predictions", root=data_root)
+    assert regions["suite"].nunique() == 31 and set(regions["suite"]) == set(predictions["suite"])
+    assert regions.groupby("suite")["item"].nunique().sum() == 799
+    assert predictions["field"].nunique() == 6 and len(predictions) == 32
+    cleft = regions[(regions["suite"] == "subordination_src-src") & (regions["item"] == 1)]
+    sentence = " ".join(cleft.loc[cleft["condition"] == "sub_no-matrix", "content"])
+    assert sentence.startswith("As the doctor who wore a white lab jacket studied the book")
+
+
+def test_syntaxgym_reads_only_the_suites_that_were_asked_for(data_root):
+    table = datasets.load("syntaxgym", root=data_root, suites=["cleft"])
+    assert set(table["suite"]) == {"cleft"} and table.attrs["n_files"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    T5Config,
+    T5Model,
 )
 
 from neuroalign.extraction import LanguageModel, wrap
@@ -103,6 +106,21 @@ def bert() -> LanguageModel:
     return wrap(_shaken(BertModel(config)), word_piece_tokenizer(), name="tiny-bert")
 
 
+def t5(stack: str | None = None) -> LanguageModel:
+    config = T5Config(
+        vocab_size=320,
+        d_model=16,
+        d_kv=6,
+        d_ff=24,
+        num_layers=2,
+        num_decoder_layers=3,
+        num_heads=2,
+        feed_forward_proj="gated-gelu",
+        decoder_start_token_id=0,
+    )
+    return wrap(_shaken(T5Model(config)), byte_level_tokenizer(), name="tiny-t5", stack=stack)
+
+
 BUILDERS: dict[str, Callable[..., LanguageModel]] = {"gpt2": gpt2, "llama": llama, "bert": bert}
 
 
@@ -130,6 +148,16 @@ def model(request: pytest.FixtureRequest) -> LanguageModel:
 def decoder(request: pytest.FixtureRequest) -> LanguageModel:
     torch.manual_seed(0)
     return BUILDERS[request.param]()
+
+
+EVERY = {**BUILDERS, "t5 encoder": t5, "t5 decoder": partial(t5, "decoder")}
+
+
+@pytest.fixture(scope="session", params=list(EVERY))
+def network(request: pytest.FixtureRequest) -> LanguageModel:
+    """Every kind of transformer, encoder-decoders too."""
+    torch.manual_seed(0)
+    return EVERY[request.param]()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import xarray as xr
 
 from neuroalign import io
 from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError
-from neuroalign.extraction import extract, running, wrap
+from neuroalign.extraction import SITES, extract, reading, running, wrap
 from neuroalign.io.layers import layer_attrs, layer_names, read_layer
 
 
@@ -47,6 +47,14 @@ def test_batch_size_and_padding_side_never_matter(build, stimuli, pool):
         for batch_size in (2, 7, 100):
             for model in (right, left):
                 close(extract(model, stimuli, pool=pool, batch_size=batch_size, progress=False), expected)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_batch_size_never_matters_at_any_site(network, stimuli, site):
+    expected = extract(network, stimuli, site=site, pool="mean", batch_size=1, progress=False)
+    for batch_size in (2, 7):
+        found = extract(network, stimuli, site=site, pool="mean", batch_size=batch_size, progress=False)
+        close(found, expected)
 
 
 def test_rows_stand_in_the_order_of_the_stimuli(model, stimuli):
@@ -119,7 +127,7 @@ def test_hooks_are_gone_after_an_exception_and_an_interrupt(model, stimuli, hook
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(running, "_pooled", broken)
+            patch.setattr(reading, "_pooled", broken)
             with pytest.raises(type(error)):
                 extract(model, stimuli, progress=False)
         assert hook_count(model) == before
@@ -129,7 +137,7 @@ def test_hooks_are_gone_after_an_exception_and_an_interrupt(model, stimuli, hook
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("out of memory")]
 )
 def test_batch_is_halved_when_memory_runs_out(model, stimuli, hook_count, monkeypatch, error):
-    expected, seen, pooled = extract(model, stimuli, progress=False), [], running._pooled
+    expected, seen, pooled = extract(model, stimuli, progress=False), [], reading._pooled
 
     def small(taken, local, n_rows, *, total):
         seen.append(n_rows)
@@ -137,7 +145,7 @@ def test_batch_is_halved_when_memory_runs_out(model, stimuli, hook_count, monkey
             raise error
         return pooled(taken, local, n_rows, total=total)
 
-    monkeypatch.setattr(running, "_pooled", small)
+    monkeypatch.setattr(reading, "_pooled", small)
     before = hook_count(model)
     close(extract(model, stimuli, batch_size=7, progress=False), expected)
     assert seen[:3] == [7, 3, 1] and hook_count(model) == before
@@ -147,7 +155,7 @@ def test_one_passage_that_does_not_fit_is_an_error(model, stimuli, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(running, "_pooled", full)
+    monkeypatch.setattr(reading, "_pooled", full)
     with pytest.raises(NeuroalignError, match=r"one passage of \d+ tokens does not fit in the memory of cpu"):
         extract(model, stimuli, progress=False)
 
@@ -220,7 +228,7 @@ def test_file_is_not_there_when_extraction_fails(model, stimuli, tmp_path, monke
     def broken(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "_pooled", broken)
+    monkeypatch.setattr(reading, "_pooled", broken)
     with pytest.raises(KeyboardInterrupt):
         extract(model, stimuli, out=tmp_path / "activations.nc", progress=False)
     assert list(tmp_path.iterdir()) == []

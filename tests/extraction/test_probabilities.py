@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from neuroalign.errors import InvalidValueError
 from neuroalign.extraction import prepare_sentences, sentence_log_probs
 from neuroalign.extraction import probabilities as module
+from neuroalign.extraction.probabilities import token_log_probs
 from neuroalign.extraction.sentences import trees
 
 SENTENCES = [
@@ -113,3 +116,43 @@ def test_errors_say_what_and_where(decoder, build):
     prepared = prepare_sentences(decoder, ["A cat."])
     with pytest.raises(InvalidValueError, match="prefix belongs to prepare_sentences"):
         sentence_log_probs(decoder, prepared, prefix="<|endoftext|>")
+
+
+@pytest.mark.parametrize("prefix", ["<|endoftext|>", None])
+@pytest.mark.parametrize("batch_tokens", [40, 1024])
+def test_token_log_probs_equal_a_slow_computation_and_sum_to_the_sentences(decoder, prefix, batch_tokens):
+    prepared = prepare_sentences(decoder, SENTENCES, prefix=prefix, batch_tokens=batch_tokens)
+    found = token_log_probs(decoder, prepared, progress=False)
+    for i, text in enumerate(SENTENCES):
+        of_text = found.isel(token=found["text"].values == i)
+        ids = decoder.tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert of_text.sizes["token"] == len(ids)
+        pieces = [text[a:b] for a, b in zip(of_text["start"].values, of_text["end"].values, strict=True)]
+        assert "ë" in text or "".join(pieces).replace(" ", "") == text.replace(" ", "")
+        start = decoder.tokenizer(prefix or "", add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            logits = decoder.module(input_ids=torch.tensor([start + ids])).logits[0].double()
+        log_p = torch.log_softmax(logits, dim=-1)[:-1]
+        expected = log_p[range(len(log_p)), (start + ids)[1:]].numpy()
+        values = of_text["log_p"].values
+        assert np.isnan(values[0]) == (prefix is None)
+        np.testing.assert_allclose(values[~np.isnan(values)], expected, atol=1e-4)
+    sums = sentence_log_probs(decoder, prepared, progress=False)
+    by_text = found["log_p"].groupby("text").sum().values
+    np.testing.assert_allclose(by_text, sums, atol=1e-9)
+
+
+def test_token_log_probs_of_several_masks_have_a_row_each(decoder):
+    prepared = prepare_sentences(decoder, SENTENCES, prefix="<|endoftext|>", n_masks=3)
+    found = token_log_probs(decoder, prepared, progress=False)["log_p"]
+    one = token_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)["log_p"]
+    assert found.dims == ("mask", "token")
+    np.testing.assert_allclose(found.values, np.tile(one.values, (3, 1)), atol=1e-4)
+    with pytest.raises(InvalidValueError, match="prefix belongs to prepare_sentences"):
+        token_log_probs(decoder, prepared, prefix="<|endoftext|>")
+
+
+def test_token_log_probs_need_character_offsets(decoder):
+    prepared = replace(prepare_sentences(decoder, SENTENCES), spans=None)
+    with pytest.raises(InvalidValueError, match="gives no character offsets"):
+        token_log_probs(decoder, prepared)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from neuroalign.errors import FileError
 from neuroalign.workflow import cli
 from neuroalign.workflow.cli import app
+from neuroalign.workflow.steps import STEPS
 from neuroalign.workflow.config import study_schema
 
 ROOT = Path(__file__).parents[2]
@@ -101,10 +102,8 @@ def test_step_with_a_wrong_name_is_one_line_and_2(config, study, tmp_path):
     given = json.dumps(yaml.safe_load(config.read_text())) if study == "json" else config
     found = call("step", "localise", "--study", given, "--results", tmp_path / "results")
     assert found.exit_code == 2 and found.stdout == ""
-    assert found.stderr == (
-        "neuroalign: step must be one of 'extract', 'localizer', 'lesions', 'prepare-story', 'encode', "
-        "'story-rsa', 'unit-alignment', 'objects', 'report'; got 'localise'.\n"
-    )
+    steps = ", ".join(repr(name) for name in ("extract", "moments", *STEPS))
+    assert found.stderr == f"neuroalign: step must be one of {steps}; got 'localise'.\n"
 
 
 def test_step_with_a_study_that_is_no_json_is_one_line_and_2():

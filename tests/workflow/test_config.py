@@ -8,13 +8,16 @@ import pytest
 from neuroalign.errors import FileError, InvalidValueError
 from neuroalign.workflow.config import (
     Alphas,
+    Dissociation,
     Lesions,
     Localizer,
     Model,
     Objects,
+    Presets,
     Simulation,
     Story,
     Study,
+    Sweep,
     load_study,
     section_digest,
     study_schema,
@@ -136,6 +139,10 @@ def test_missing_keys_are_named():
             "(study): lesions need a section localizer: it selects the units.",
         ),
         (
+            {"name": "a", "title": "A", "localizer": {}, "sweep": {}},
+            "(study): sweep needs a section lesions: it names the pairs and the controls.",
+        ),
+        (
             {"name": "a", "title": "A"},
             "(study): a study needs at least one of the sections localizer, story, objects.",
         ),
@@ -246,6 +253,9 @@ OTHER = {
         "outlier_factor": 3.0,
         "n_bootstrap": 3,
     },
+    Presets: {"names": ("topolm",), "n_random": 3},
+    Sweep: {"fractions": (0.5,), "n_controls": 3},
+    Dissociation: {"n_sums": 4, "n_sequences": 4, "n_controls": 3, "n_permutations": 3},
     Alphas: {"low": -1.0, "high": 9.0, "n": 3},
     Simulation: {"planted_depth": 0.1, "snr": {"LATL": 1.0}, "n_subjects": 3, "phi": 0.1, "tr": 1.0},
     Story: {
@@ -301,7 +311,7 @@ def test_section_digest_tells_order_and_absence_apart():
 
 def test_schema_is_json_and_forbids_keys_that_it_does_not_know():
     schema = json.loads(json.dumps(study_schema()))
-    sections = {"Model", "Localizer", "Lesions", "Alphas", "Simulation", "Story", "Objects"}
+    sections = {section.__name__ for section in OTHER}
     assert set(schema["$defs"]) == sections
     assert set(schema["properties"]) == set(Study.model_fields)
     assert all(part["additionalProperties"] is False for part in [schema, *schema["$defs"].values()])

@@ -60,6 +60,10 @@ STUDY = {
 }
 
 
+DEEPER = {"moments_trained", "moments_untrained", "presets", "sweep", "dissociation"}
+DEEPER |= {f"figure{n}" for n in range(7, 12)}
+
+
 @dataclass
 class Clone:
     """The repository's workflow, copied, so that its files can be edited and nobody else edits them."""
@@ -264,9 +268,10 @@ STORY = {"prepare_story", "encode", "story_rsa", "unit_alignment", "figure3", "f
         ({"model__batch_size": 4, "title": "A tiny study"}, {"lesions", "figure2", "report"}),
         ({"story__window": 7}, STORY | {"report"}),
         ({"seed": 4}, ALL_OF_IT - {rule for rule in ALL_OF_IT if rule.startswith("extract")}),
+        ({"presets": {}, "sweep": {}, "dissociation": {}}, DEEPER | {"report"}),
         ({"model__untrained_seed": 5}, None),
     ],
-    ids=["nothing", "title", "batch size", "story window", "seed", "untrained seed"],
+    ids=["nothing", "title", "batch size", "story window", "seed", "deeper", "untrained seed"],
 )
 def test_plan_after_a_change_has_the_steps_that_depend_on_it(clone, whole, tmp_path, change, rules):
     found = clone.planned(clone.config(tmp_path / "tiny.yaml", **change), whole.folder)

@@ -1,23 +1,30 @@
 """One function a Snakemake rule: reads files, calls the rooms, writes files."""
 
+from .dissociation import dissociation
 from .extraction import extract_activations
 from .lesions import lesions
 from .localizer import localizer
 from .objects import objects
+from .presets import preset_figures, write_moments
 from .report import report
 from .story import encode, prepare_story, story_rsa, unit_alignment
+from .sweep import sweep
 
 __all__ = [
     "STEPS",
+    "dissociation",
     "encode",
     "extract_activations",
     "lesions",
     "localizer",
     "objects",
     "prepare_story",
+    "preset_figures",
     "report",
     "story_rsa",
+    "sweep",
     "unit_alignment",
+    "write_moments",
 ]
 
 STEPS = {
@@ -28,5 +35,8 @@ STEPS = {
     "story-rsa": story_rsa,
     "unit-alignment": unit_alignment,
     "objects": objects,
+    "presets": preset_figures,
+    "sweep": sweep,
+    "dissociation": dissociation,
     "report": report,
 }

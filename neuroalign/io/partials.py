@@ -1,0 +1,150 @@
+"""Partial files that outlive a killed process, with a journal of what was completely written to them.
+
+Beside the final path stand, while it is written, a partial file and a journal: JSON lines, the first of which
+names what is written, and one a batch. Both are held by one process at a time; another one that writes to the
+same path meanwhile uses a private temporary file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import FileError, NeuroalignError
+from .digests import canonical_json
+from .files import JOURNAL, PREFIX, SUFFIX, sync, writing
+
+__all__ = ["Journal", "resumable"]
+
+
+class Journal:
+    """What was completely written to a partial file, batch by batch.
+
+    Attributes
+    ----------
+    batches : list of dict
+        As they were noted. Before ``begin`` empty.
+    begun : bool
+        Whether there is a partial file to go on with.
+    """
+
+    def __init__(self, file: IO[bytes] | None, identity: str) -> None:
+        self._file, self._identity = file, identity
+        self.batches: list[dict[str, Any]] = []
+        self._ends: list[int] = []
+        self.begun = self._read()
+
+    def _read(self) -> bool:
+        if self._file is None:
+            return False
+        self._file.seek(0)
+        for number, line in enumerate(self._file):
+            note = _parsed(line)
+            if number == 0 and note != {"identity": self._identity}:
+                return False
+            if note is None or note.get("sealed"):
+                return note is None
+            if number:
+                self.batches.append(note)
+            self._ends.append(self._file.tell())
+        return bool(self._ends)
+
+    def begin(self) -> None:
+        """Note that the partial file is laid out, and forget what an older one held."""
+        self.batches, self._ends, self.begun = [], [], True
+        self._cut(0)
+        self._add({"identity": self._identity})
+
+    def note(self, batch: dict[str, Any]) -> None:
+        """Note a batch that is completely written."""
+        self.batches.append(batch)
+        self._add(batch)
+
+    def keep(self, n_batches: int) -> None:
+        """Forget all but the first batches."""
+        del self.batches[n_batches:], self._ends[n_batches + 1 :]
+        self._cut(self._ends[-1] if self._ends else 0)
+
+    def seal(self) -> None:
+        """Note that the partial file is being completed; from here on it is not gone on with."""
+        self._add({"sealed": True})
+
+    def _add(self, note: dict[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(canonical_json(note).encode() + b"\n")
+            self._file.flush()
+            self._ends.append(self._file.tell())
+
+    def _cut(self, size: int) -> None:
+        if self._file is not None:
+            self._file.truncate(size)
+            self._file.seek(size)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return a line of the journal, or None for one that was cut short."""
+    try:
+        note = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return note if isinstance(note, dict) else None
+
+
+@contextlib.contextmanager
+def resumable(path: str | Path, identity: str) -> Iterator[tuple[Path, Journal]]:
+    """Give a partial path and its journal; rename it to ``path`` when the block ends well.
+
+    A block that is interrupted after its first batch leaves both; the next one with the same identity finds
+    them. What another identity left is overwritten, never read.
+
+    Parameters
+    ----------
+    path : path
+    identity : str
+        Digest of everything that decides the bytes of the file.
+
+    Raises
+    ------
+    FileError
+        If the folder or the file cannot be written; names the path and the cause.
+    """
+    path = Path(path)
+    partial = path.with_name(f"{PREFIX}{path.name}{SUFFIX}{path.suffix}")
+    log = partial.with_suffix(JOURNAL)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "a+b") as file:
+            if not _held(file, log):
+                with writing(path) as private:
+                    yield private, Journal(None, identity)
+                return
+            journal = Journal(file, identity)
+            journal.begun = journal.begun and partial.exists()
+            try:
+                yield partial, journal
+                sync(partial)
+                partial.replace(path)
+                journal.batches = []
+            finally:
+                if not journal.batches:
+                    partial.unlink(missing_ok=True)
+                    log.unlink(missing_ok=True)
+            sync(path.parent)
+    except NeuroalignError:
+        raise
+    except OSError as error:
+        raise FileError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def _held(file: IO[bytes], path: Path) -> bool:
+    """Take the journal for this process; False where another has it, or has just removed it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False

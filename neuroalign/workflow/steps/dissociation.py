@@ -1,0 +1,96 @@
+"""Figure 11: whether language units matter for language only, and units for hard sums for something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from ... import io, stimuli
+from ...errors import FileError
+from ...localization import (
+    MinimalPairs,
+    dice,
+    double_dissociation,
+    lesion_scores,
+    localize,
+    preset_moments,
+    random_masks,
+    summarize_lesions,
+)
+from ...seeds import generator
+from ..config import Dissociation, Lesions
+from ..paths import Paths
+from ..sources import minimal_pairs
+from .common import load_network, write_values
+
+__all__ = ["dissociation"]
+
+LANGUAGE, DEMAND = "language", "hard sums"
+TASKS = ("pairs", "sequences")
+
+
+def dissociation(paths: Paths) -> None:
+    """Write item scores of both tasks under both masks and their controls, and the values of figure 11."""
+    section, lesions = paths.study.dissociation or Dissociation(), paths.study.lesions or Lesions()
+    found, seed = io.load(paths.masks), paths.study.seed
+    if not isinstance(found, xr.Dataset):
+        raise FileError(f"{paths.masks} must hold the localizer's Dataset.")
+    model = load_network(paths.study, "trained")
+    sums = stimuli.arithmetic(section.n_sums, seed)
+    moments = preset_moments(model, sums, "default", batch_size=paths.study.model.batch_size)
+    language = found["mask"]
+    demand = localize(moments, "hard", "easy", k=int(language.sum()), fraction=None)["mask"]
+    masks, groups = _masks({LANGUAGE: language, DEMAND: demand}, section, seed)
+    tables = {"pairs": minimal_pairs(lesions), "sequences": stimuli.sequences(section.n_sequences, seed)}
+    scores = {}
+    inputs = {"masks": io.stored_digest(paths.masks), "model": model.digest}
+    for task in TASKS:
+        work = paths.lesion_work if task == "pairs" else paths.lesion_work.with_name(f"lesions-{task}")
+        scored = lesion_scores(model, masks, MinimalPairs(tables[task], prefix=lesions.prefix), work=work)
+        io.save(scored, paths.task_scores(task), inputs=inputs, params=section.model_dump(mode="json"))
+        scores[task] = scored
+    rows = [_effects(task, scores[task], groups, lesions, seed) for task in TASKS]
+    both = double_dissociation(
+        scores["pairs"],
+        scores["sequences"],
+        [LANGUAGE, DEMAND],
+        rng=generator(seed, "dissociation", "interaction"),
+        n_bootstrap=lesions.n_bootstrap,
+        n_permutations=section.n_permutations,
+    )
+    overlap, chance = dice(language, demand)
+    notes: dict[str, Any] = {
+        "network": model.label,
+        "n_units": int(language.sum()),
+        "n_items": {task: scores[task].sizes["item"] for task in TASKS},
+        "interaction": {name: float(both[name]) for name in ("interaction", "low", "high", "p")},
+        "is_double": bool(both["is_double"]),
+        "dice": overlap,
+        "dice_chance": chance,
+        "pairs": lesions.pairs,
+        "prefix": lesions.prefix,
+    }
+    write_values(paths, 11, pd.concat(rows), inputs=inputs, section=section, notes=notes)
+
+
+def _masks(
+    chosen: dict[str, xr.DataArray], section: Dissociation, seed: int
+) -> tuple[dict[str, xr.DataArray], dict[str, list[str]]]:
+    """Return both masks with layer-matched random ones of each, and the names of these."""
+    masks, groups = dict(chosen), {}
+    for name, mask in chosen.items():
+        rng = generator(seed, "dissociation", name)
+        drawn = random_masks(mask, "layer-matched", section.n_controls, rng=rng)
+        groups[name] = [f"matched to {name}-{i:03d}" for i in range(section.n_controls)]
+        masks |= dict(zip(groups[name], drawn.drop_vars("n_unmatched", errors="ignore"), strict=True))
+    return masks, groups
+
+
+def _effects(
+    task: str, scores: xr.DataArray, groups: dict[str, list[str]], lesions: Lesions, seed: int
+) -> pd.DataFrame:
+    rng = generator(seed, "dissociation", task)
+    table = summarize_lesions(scores, list(groups), groups, rng=rng, n_bootstrap=lesions.n_bootstrap)
+    return table.assign(task=task)

@@ -1,0 +1,111 @@
+"""Figures 7 to 11 in a small form: their steps, run in this process on a tiny network, and their drawings."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuroalign import io
+from neuroalign.workflow.config import load_study
+from neuroalign.workflow.paths import FIGURES, Paths
+from neuroalign.workflow.steps import STEPS, extract_activations, write_moments
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = {7: "presets", 8: "presets", 9: "sweep", 10: "sweep", 11: "dissociation"}
+TEXT = ("network", "layer", "preset", "quantity", "other", "mask", "kind", "group", "by", "task")
+N_UNITS = 3 * 32
+
+
+@pytest.fixture(scope="module")
+def paths(tiny_llama, tmp_path_factory) -> Paths:
+    study = {
+        "name": "tiny",
+        "title": "Tiny",
+        "model": {"name": str(tiny_llama)},
+        "localizer": {"fraction": 0.1, "n_random": 2},
+        "lesions": {"per_paradigm": 2, "n_controls": 3, "n_bootstrap": 50},
+        "presets": {"n_random": 2},
+        "sweep": {"fractions": [0.05, 0.2], "n_controls": 3},
+        "dissociation": {"n_sums": 12, "n_sequences": 8, "n_controls": 3, "n_permutations": 99},
+    }
+    found = Paths(load_study(study), tmp_path_factory.mktemp("deep") / "results")
+    for twin in ("trained", "untrained"):
+        extract_activations(found, "localizer", twin)
+        write_moments(found, twin)
+    for step in ("localizer", "lesions", "presets", "sweep", "dissociation"):
+        STEPS[step](found)
+    return found
+
+
+def values(paths: Paths, number: int):
+    return io.read_table(paths.figure(number, "tsv"), text=TEXT)
+
+
+def notes(paths: Paths, number: int) -> dict:
+    return io.read_json(paths.figure(number, "provenance.json"))["notes"]
+
+
+def test_unit_map_has_every_unit_of_both_networks(paths):
+    table = values(paths, 7)
+    assert table.groupby("network").size().to_dict() == {"trained": N_UNITS, "untrained": N_UNITS}
+    assert (table.groupby("network")["selected"].sum() == round(0.1 * N_UNITS)).all()
+    chosen = table[(table["network"] == "trained") & (table["selected"] == 1)]
+    assert (
+        chosen["t"].min() >= table.loc[(table["network"] == "trained") & (table["selected"] == 0), "t"].max()
+    )
+
+
+def test_presets_are_all_there_and_agree_with_themselves(paths):
+    table = values(paths, 8)
+    assert set(table["preset"]) == {"default", "brainscore", "naacl2025", "topolm", "token-matched"}
+    equal = table[table["quantity"] == "dice_equal"].pivot_table(
+        index="preset", columns="other", values="value"
+    )
+    assert "topolm" not in equal.index
+    np.testing.assert_array_equal(np.diag(equal), 1)
+    np.testing.assert_array_equal(equal, equal.T)
+    assert notes(paths, 8)["replaced"] == ["brainscore selects 4096 units, but there are 96: 10 % are taken"]
+
+
+def test_token_matched_control_reads_no_more_stimuli_than_there_are(paths):
+    n_stimuli = notes(paths, 8)["n_stimuli"]
+    assert 0 < n_stimuli["token-matched"] <= n_stimuli["default"]
+
+
+def test_every_size_has_its_controls(paths):
+    table = values(paths, 9)
+    counts = table[table["kind"] != "named"].groupby(["fraction", "kind"]).size()
+    assert (counts == 3).all() and len(counts) == 2 * 3
+    sizes = table[table["kind"] == "uniform"].groupby("fraction")["n_units"].unique()
+    assert [list(size) for size in sizes] == [[round(f * N_UNITS)] for f in (0.05, 0.2)]
+
+
+def test_paradigms_add_up_to_the_whole_effect(paths):
+    table, whole = values(paths, 10), values(paths, 2).set_index("mask")
+    for by in ("field", "paradigm"):
+        own = table[(table["by"] == by) & (table["mask"] == "language")]
+        mean = np.average(own["effect"], weights=own["n_items"])
+        assert mean == pytest.approx(whole.loc["language", "effect"], abs=1e-12)
+
+
+def test_both_tasks_are_under_the_same_masks(paths):
+    table, said = values(paths, 11), notes(paths, 11)
+    masks = table.groupby("task")["mask"].agg(list)
+    assert masks["pairs"] == masks["sequences"]
+    assert said["n_items"] == {"pairs": len(io.load(paths.task_scores("pairs"))["item"]), "sequences": 16}
+    assert said["interaction"]["low"] <= said["interaction"]["interaction"] <= said["interaction"]["high"]
+
+
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_drawing_leaves_figure_and_caption(paths, number, monkeypatch):
+    script = ROOT / "analyses" / FIGURES[number][1] / f"{SCRIPTS[number]}.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(number), str(paths.figure(number, "tsv"))])
+    runpy.run_path(str(script), run_name="__main__")
+    caption = json.loads(paths.figure(number, "json").read_text())["caption"]
+    assert "tiny-llama" in caption and "nan" not in caption
+    assert all(paths.figure(number, kind).stat().st_size > 5000 for kind in ("pdf", "png"))

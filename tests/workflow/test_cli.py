@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from neuroalign.errors import FileError
 from neuroalign.workflow import cli
 from neuroalign.workflow.cli import app
-from neuroalign.workflow.steps import STEPS
 from neuroalign.workflow.config import study_schema
+from neuroalign.workflow.steps import STEPS
 
 ROOT = Path(__file__).parents[2]
 

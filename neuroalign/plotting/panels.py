@@ -39,7 +39,7 @@ def layer_lines(
         if bands and name in bands:
             ax.fill_between(depth, *bands[name], color=colour, alpha=0.2, linewidth=0)
     ax.set_xlabel("layer (block)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return ax
 
 

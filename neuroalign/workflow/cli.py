@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,6 +69,106 @@ def schema() -> None:
     from .config import study_schema
 
     typer.echo(json.dumps(study_schema(), indent=1))
+
+
+Network = Annotated[
+    str, typer.Argument(help="A packaged name (smollm2-135m), a folder, a .gguf file, or a hub name.")
+]
+Seed = Annotated[int, typer.Option(help="Of all random draws.", min=0)]
+
+
+@app.command()
+def localize(
+    model: Network,
+    stimuli: Annotated[str, typer.Option(help="embedded, langloc_stimuli, or a table.")] = "embedded",
+    positive: Annotated[str, typer.Option(help="Condition whose units are looked for.")] = "sentence",
+    negative: Annotated[str, typer.Option(help="Condition it is compared with.")] = "nonword",
+    preset: Annotated[str, typer.Option(help="default, brainscore, naacl2025 or topolm.")] = "default",
+    fraction: Annotated[float | None, typer.Option(help="Share of units; else the preset's rule.")] = None,
+    k: Annotated[int | None, typer.Option(help="Number of units instead.")] = None,
+    q: Annotated[float | None, typer.Option(help="False-discovery rate instead.")] = None,
+    twin: Annotated[bool, typer.Option(help="Localize the untrained twin as well.")] = True,
+    out: Annotated[Path, typer.Option(help="Where statistics and mask are saved.")] = Path("mask.nc"),
+    seed: Seed = 0,
+) -> None:
+    """Find the units of a network that prefer one condition, and say how well that holds up.
+
+    A unit's statistic is Welch's t between the conditions. Three numbers stand beside it, because a large t
+    alone says little: the selectivity on runs that did not select the units, that of random units of the same
+    layers, and that of the same architecture with random weights, which has selective units too.
+
+    A table needs the columns stimulus, text, condition, run.
+
+    Example: neuroalign localize smollm2-135m --stimuli langloc_stimuli --preset naacl2025 --out mask.nc
+    """
+
+    def work() -> None:
+        from .commands import localize_network
+        from .config import Localizer
+
+        given = {"fraction": fraction, "k": k, "q": q}
+        lines = localize_network(
+            model,
+            _section(Localizer, stimuli=stimuli, positive=positive, negative=negative),
+            preset_name=preset,
+            rule={name: value for name, value in given.items() if value is not None},
+            twin=twin,
+            out=out,
+            seed=seed,
+        )
+        for line in lines:
+            typer.echo(line)
+
+    _guarded(work)
+
+
+@app.command()
+def lesion(
+    model: Network,
+    mask: Annotated[Path, typer.Argument(help="What `neuroalign localize` wrote.", dir_okay=False)],
+    pairs: Annotated[str, typer.Option(help="embedded, blimp, or a table.")] = "embedded",
+    per_paradigm: Annotated[int | None, typer.Option(help="Take so many pairs of each paradigm.")] = None,
+    controls: Annotated[int, typer.Option(help="Random masks of each kind.")] = 20,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="A small file a mask, so that a killed run goes on.", file_okay=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Table of every mask's accuracy.")] = Path("lesion.tsv"),
+    seed: Seed = 0,
+) -> None:
+    """Silence the units of a mask, and as many random ones, and say what minimal pairs lose.
+
+    Random masks are drawn in three ways: from all other units, with the same number in each layer, and with
+    partners of similar mean absolute activation in the same layer. Read their whole distributions: random
+    lesions can hurt as much, and outlier dimensions are why. A mask of another network is refused.
+
+    A table needs the columns pair, paradigm, field, good, bad.
+
+    Example: neuroalign lesion smollm2-135m mask.nc --pairs blimp --per-paradigm 4 --controls 100
+    """
+
+    def work() -> None:
+        from .commands import lesion_network
+        from .config import Lesions
+
+        section = _section(Lesions, pairs=pairs, per_paradigm=per_paradigm, n_controls=controls)
+        for line in lesion_network(model, mask, section, work=folder, out=out, seed=seed):
+            typer.echo(line)
+
+    _guarded(work)
+
+
+def _section(kind: Any, **values: Any) -> Any:
+    """Return a section of a study from options; a value that it refuses is one message."""
+    from pydantic import ValidationError
+
+    from ..errors import InvalidValueError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InvalidValueError(f"{said}.") from None
 
 
 @app.command(hidden=True)

@@ -53,13 +53,13 @@ class Formula:
 def parse_formula(text: str) -> Formula:
     """Return a prediction formula, parsed.
 
-    Comparisons (<, >, =), sums and differences, & and |, round and square brackets, numbers, and regions
+    Comparisons (``<``, ``>``, ``=``), sums and differences, ``&`` and ``|``, brackets, numbers, and regions
     ``(5;%condition%)`` or ``(*;%condition%)``. Nothing is ever executed.
 
     Raises
     ------
     InvalidValueError
-        If it is not such a formula, compares truths, or joins numbers by & or |; says where.
+        If it is not such a formula, compares truths, or joins numbers by ``&`` or ``|``; says where.
 
     References
     ----------

@@ -124,6 +124,18 @@ def test_report_has_the_values_rounded_for_reading(page):
     assert page.texts["td"][:6] == [SCRIPT, "0.1235", "n/a", "row-1", "3", "1e-07"]
 
 
+def test_report_shows_the_beginning_of_a_long_table_and_holds_all_of_it(tmp_path):
+    paths = make(tmp_path)
+    long = pd.DataFrame({"value": range(100_000, 101_500)})
+    io.write_table(long, paths.figure(1, "tsv"))
+    report(paths)
+    html = paths.report.read_text(encoding="utf-8")
+    assert "1500 rows; the first 1000 are shown, the TSV holds all" in html
+    assert "<td>100999</td>" in html and "<td>101000</td>" not in html
+    content = base64.b64encode(paths.figure(1, "tsv").read_bytes()).decode()
+    assert content in html
+
+
 def test_report_has_the_digest_of_every_table(page, tmp_path):
     paths = Paths(study(), tmp_path)
     digests = [io.file_digest(paths.figure(number, "tsv")) for number in (1, 2)]

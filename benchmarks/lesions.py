@@ -1,16 +1,21 @@
 """Log probabilities of minimal pairs, as every lesion asks for them again.
 
 Ours reads the beginnings that sentences share once, and gives the output layer only the tokens that are
-scored; the sentences are prepared once, outside the time. Padded loop: transformers on padded batches of like
+scored; the sentences are prepared once, outside the time. Several masks a batch are the same lesions, one
+after the other or side by side. Padded loop: transformers on padded batches of like
 length, tokenised beforehand, logits of all tokens. Ours without sharing reads every sentence by itself.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from neuroalign.extraction import LanguageModel, prepare_sentences, sentence_log_probs
+from neuroalign.localization import MinimalPairs, lesion_scores
+from neuroalign.schema import make_mask
 from neuroalign.stimuli import minimal_pairs
 
 from .networks import BATCH_SIZE, LABEL, PaddedBatch, network, padded_batches
@@ -19,7 +24,7 @@ from .timing import in_turn
 
 __all__ = ["run"]
 
-N_PAIRS, N_RUNS = 100, 3
+N_PAIRS, N_PAIRS_MASKED, N_RUNS = 100, 20, 3
 PREFIX = "<|endoftext|>"
 
 
@@ -47,6 +52,33 @@ def run() -> list[Result]:
         turns = in_turn(ours, other, n_runs=N_RUNS)
         same = f"largest difference {error:.0e} nats"
         results.append(Result("sentence_log_probs", sizes, against, "other / ours", turns, same))
+    return [*results, *_masks_together(model)]
+
+
+def _masks_together(model: LanguageModel) -> list[Result]:
+    """Time lesions of random masks, several a batch, against one after the other."""
+    pairs = minimal_pairs().head(N_PAIRS_MASKED)
+    layer = np.repeat(list(model.widths), list(model.widths.values()))
+    index = np.concatenate([np.arange(width) for width in model.widths.values()])
+    rng = np.random.default_rng(0)
+    masks = {
+        f"mask-{i}": make_mask(rng.random(layer.size) < 0.01, site="block", layer=layer, index=index)
+        for i in range(4)
+    }
+    task = MinimalPairs(pairs, prefix=PREFIX)
+    sizes = f"{LABEL}, {len(pairs)} pairs, {len(masks)} masks and the intact network"
+
+    def scored(masks_per_batch: int) -> np.ndarray:
+        return lesion_scores(model, masks, task, masks_per_batch=masks_per_batch, progress=False).values
+
+    results = []
+    for n in (2, 4):
+        error = np.abs(scored(n) - scored(1)).max()
+        assert error < 1e-2
+        turns = in_turn(partial(scored, n), partial(scored, 1), n_runs=N_RUNS)
+        same = f"largest difference {error:.0e} nats"
+        what = f"lesion_scores, {n} masks a batch"
+        results.append(Result(what, sizes, "one mask a batch", "one / several", turns, same))
     return results
 
 

@@ -1,5 +1,46 @@
 # Figures 1 and 2: language-selective units, and what minimal pairs lose without them; figures 7 to 11: published
 # localizers side by side, lesions of several sizes, paradigms, and a second set of units with a second task.
+# Lesions are scored in parts, a process each on one thread, into work folders that the steps then read.
+
+for WHAT in ("lesions", "sweep", "paradigms", "dissociation"):
+    if getattr(STUDY, WHAT) is None:
+        continue
+    for PART in range(PARTS):
+
+        rule:
+            name:
+                f"score_{WHAT}_{PART}"
+            input:
+                PATHS.sources("pairs", "model"),
+                PATHS.masks,
+            output:
+                PATHS.part(WHAT, PART),
+            log:
+                PATHS.log(f"score_{WHAT}_{PART}"),
+            benchmark:
+                PATHS.benchmark(f"score_{WHAT}_{PART}")
+            threads: 1
+            resources:
+                mem_mb=4000,
+                gpu=0,
+            params:
+                code=code_digest(
+                    "localization",
+                    "extraction",
+                    "stats",
+                    "stimuli",
+                    "workflow/steps/parts.py",
+                    "workflow/steps/lesioning.py",
+                    f"workflow/steps/{WHAT}.py",
+                    *SHARED,
+                ),
+                section=section_digest(getattr(STUDY, WHAT), STUDY.lesions, STUDY.model, STUDY.seed),
+                what=WHAT,
+                part=PART,
+            shell:
+                "{STEP} lesion-part --what {params.what} --part {params.part} --threads {threads}"
+                " --study {STUDY_JSON:q} 2>&1 | tee {log}"
+
 
 if STUDY.localizer is not None:
 
@@ -54,6 +95,7 @@ if STUDY.lesions is not None:
         input:
             PATHS.sources("pairs", "model"),
             PATHS.masks,
+            [PATHS.part("lesions", part) for part in range(PARTS)],
         output:
             PATHS.lesion_scores,
             PATHS.figure(2, "tsv"),
@@ -62,13 +104,19 @@ if STUDY.lesions is not None:
             PATHS.log("lesions"),
         benchmark:
             PATHS.benchmark("lesions")
-        threads: 2
+        threads: 1
         resources:
             mem_mb=6000,
             gpu=0,
         params:
             code=code_digest(
-                "localization", "extraction", "stats", "stimuli", "workflow/steps/lesions.py", *SHARED
+                "localization",
+                "extraction",
+                "stats",
+                "stimuli",
+                "workflow/steps/lesions.py",
+                "workflow/steps/lesioning.py",
+                *SHARED,
             ),
             section=section_digest(STUDY.lesions, STUDY.model, STUDY.seed),
         shell:
@@ -150,24 +198,69 @@ if STUDY.sweep is not None:
             PATHS.sources("pairs", "model"),
             PATHS.masks,
             PATHS.lesion_scores,
+            PATHS.figure(2, "tsv"),
+            [PATHS.part("sweep", part) for part in range(PARTS)],
         output:
             PATHS.sweep_scores,
-            [PATHS.figure(n, kind) for n in (9, 10) for kind in ("tsv", "provenance.json")],
+            [PATHS.figure(9, kind) for kind in ("tsv", "provenance.json")],
         log:
             PATHS.log("sweep"),
         benchmark:
             PATHS.benchmark("sweep")
-        threads: 2
+        threads: 1
         resources:
             mem_mb=6000,
             gpu=0,
         params:
             code=code_digest(
-                "localization", "extraction", "stats", "stimuli", "workflow/steps/sweep.py", *SHARED
+                "localization",
+                "extraction",
+                "stats",
+                "stimuli",
+                "workflow/steps/sweep.py",
+                "workflow/steps/lesioning.py",
+                *SHARED,
             ),
-            section=section_digest(STUDY.sweep, STUDY.lesions, STUDY.model, STUDY.seed),
+            section=section_digest(
+                STUDY.sweep, STUDY.lesions, STUDY.localizer.fraction, STUDY.model, STUDY.seed
+            ),
         shell:
             "{STEP} sweep --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+
+
+if STUDY.paradigms is not None:
+
+    rule paradigms:
+        input:
+            PATHS.sources("pairs", "model"),
+            PATHS.masks,
+            PATHS.lesion_scores,
+            [PATHS.part("paradigms", part) for part in range(PARTS)],
+        output:
+            PATHS.paradigm_scores,
+            [PATHS.figure(10, kind) for kind in ("tsv", "provenance.json")],
+        log:
+            PATHS.log("paradigms"),
+        benchmark:
+            PATHS.benchmark("paradigms")
+        threads: 1
+        resources:
+            mem_mb=4000,
+            gpu=0,
+        params:
+            code=code_digest(
+                "localization",
+                "extraction",
+                "stats",
+                "stimuli",
+                "workflow/steps/paradigms.py",
+                "workflow/steps/sweep.py",
+                "workflow/steps/lesioning.py",
+                *SHARED,
+            ),
+            section=section_digest(STUDY.paradigms, STUDY.lesions, STUDY.model, STUDY.seed),
+        shell:
+            "{STEP} paradigms --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
 
 
 if STUDY.dissociation is not None:
@@ -176,7 +269,7 @@ if STUDY.dissociation is not None:
         input:
             PATHS.sources("pairs", "model"),
             PATHS.masks,
-            PATHS.lesion_scores,
+            [PATHS.part("dissociation", part) for part in range(PARTS)],
         output:
             [PATHS.task_scores(task) for task in ("pairs", "sequences")],
             [PATHS.figure(11, kind) for kind in ("tsv", "provenance.json")],
@@ -184,20 +277,26 @@ if STUDY.dissociation is not None:
             PATHS.log("dissociation"),
         benchmark:
             PATHS.benchmark("dissociation")
-        threads: 2
+        threads: 1
         resources:
             mem_mb=6000,
             gpu=0,
         params:
             code=code_digest(
-                "localization", "extraction", "stats", "stimuli", "workflow/steps/dissociation.py", *SHARED
+                "localization",
+                "extraction",
+                "stats",
+                "stimuli",
+                "workflow/steps/dissociation.py",
+                "workflow/steps/lesioning.py",
+                *SHARED,
             ),
             section=section_digest(STUDY.dissociation, STUDY.lesions, STUDY.model, STUDY.seed),
         shell:
             "{STEP} dissociation --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
 
 
-for NUMBER, SCRIPT in ((7, "presets"), (8, "presets"), (9, "sweep"), (10, "sweep"), (11, "dissociation")):
+for NUMBER, SCRIPT in ((7, "presets"), (8, "presets"), (9, "sweep"), (10, "paradigms"), (11, "dissociation")):
     if NUMBER not in PATHS.figures():
         continue
 

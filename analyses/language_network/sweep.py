@@ -1,4 +1,4 @@
-"""Draw figure 9 or 10 from its table of values: ``python sweep.py NUMBER TABLE``."""
+"""Draw figure 9 from its table of values: ``python sweep.py 9 TABLE``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ KINDS = {"uniform": COLOURS["sky"], "layer-matched": COLOURS["green"], "norm-mat
 
 
 def main(number: str, path: str) -> None:
-    draw = {"9": curves, "10": forest}[number]
-    plotting.draw_values(path, draw, text=("mask", "kind", "group", "by"))
+    plotting.draw_values(path, {"9": curves}[number], text=("mask", "kind"))
 
 
 def curves(table: pd.DataFrame, about: dict) -> tuple:
@@ -60,50 +59,14 @@ def curve_caption(named: pd.DataFrame, table: pd.DataFrame, kinds: list[str], ab
             f"{100 * row['fraction']:g} % ({int(row['n_units'])} units): {row['accuracy']:.3f}, change "
             f"{row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p against {p}"
         )
-    floor = 1 / (1 + params["n_controls"])
+    n, first = params["n_controls"], f"{notes['n_first']} at {100 * notes['first']:g} %, figure 2's"
     return (
         f"{notes['network']}: accuracy on {notes['n_items']} minimal pairs with the most language-selective units "
-        f"silenced (red), and with {params['n_controls']} random masks of each kind and size (dots); dashed, intact "
-        f"({intact:.3f}); dotted, chance. {'. '.join(said)}. p cannot go below {floor:.3f}: read the distributions. "
+        f"silenced (red), and with {n} random masks of each kind and size ({first}; dots); dashed, intact "
+        f"({intact:.3f}); dotted, chance. {'. '.join(said)}. p cannot go below {1 / (1 + n):.3f} ({1 / (1 + notes['n_first']):.3f} at "
+        f"{100 * notes['first']:g} %): read the distributions. "
         "Norm-matched masks hold partners of similar mean absolute activation, so what language units lose more than "
         "these is not explained by outlier dimensions."
-    )
-
-
-def forest(table: pd.DataFrame, about: dict) -> tuple:
-    own = table[(table["by"] == "paradigm") & (table["mask"] == "language")].sort_values("effect")
-    fields = table[(table["by"] == "field") & (table["mask"] == "language")].sort_values("effect")
-    figure, axes = plotting.figure(1, 2, height=max(70, 30 + 2.6 * len(own)), width_ratios=[1.6, 1])
-    for ax, rows, title in ((axes[0][0], own, "By paradigm"), (axes[0][1], fields, "By field")):
-        y = np.arange(len(rows))
-        ax.hlines(y, rows["low"], rows["high"], color="black", linewidth=0.8)
-        significant = rows["p_fdr"] < 0.05
-        ax.scatter(rows["effect"], y, s=9, color=np.where(significant, COLOURS["vermillion"], GREY), zorder=3)
-        names = [
-            f"{group.replace('_', ' ')} ({n})"
-            for group, n in zip(rows["group"], rows["n_items"], strict=True)
-        ]
-        ax.set_yticks(y, names, fontsize=4.5 if len(rows) > 20 else 6)
-        ax.axvline(0, color=GREY, linewidth=0.6)
-        ax.set(xlabel="change in accuracy (95 % CI)", title=title, ylim=(-1, len(rows)))
-    plotting.panel_letters(axes[0])
-    return figure, "Which paradigms lose most", forest_caption(own, fields, about)
-
-
-def forest_caption(own: pd.DataFrame, fields: pd.DataFrame, about: dict) -> str:
-    notes, params = about["notes"], about["provenance"]["params"]
-    kinds = [kind for kind in KINDS if f"p_{kind}" in own]
-    worse = "; ".join(f"{int((own[f'p_fdr_{kind}'] < 0.05).sum())} against {kind} masks" for kind in kinds)
-    said = ", ".join(
-        f"{row['group']} {row['effect']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
-        for _, row in fields.iterrows()
-    )
-    return (
-        f"{notes['network']}: change in accuracy on each paradigm and field of {params['pairs']} with the language units "
-        f"silenced; in brackets, pairs. Intervals are bootstraps over pairs; red, different from 0 by a sign-flip test "
-        f"with FDR q < .05 over all rows of the panel ({int((own['p_fdr'] < 0.05).sum())} of {len(own)} paradigms). "
-        f"Of the paradigms, more is lost than with random masks (FDR q < .05): {worse}; with {params['n_controls']} masks "
-        f"of a kind no p is below {1 / (1 + params['n_controls']):.3f}. By field: {said}."
     )
 
 

@@ -1,4 +1,4 @@
-# Figure 5: language units against random units of the same number and layer profile, as encoding models.
+# Figure 5: language units against random units of the same number and layer profile, by encoding and RSA.
 
 if STUDY.story is not None and STUDY.localizer is not None:
 
@@ -20,7 +20,7 @@ if STUDY.story is not None and STUDY.localizer is not None:
             mem_mb=4000,
             gpu=0,
         params:
-            code=code_digest("encoding", "localization", "stats", "workflow/steps/story.py", *SHARED),
+            code=code_digest("encoding", "localization", "rsa", "stats", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
             "{STEP} unit-alignment --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"

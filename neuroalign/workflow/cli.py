@@ -178,10 +178,11 @@ def step(
     results: Path = Path("results"),
     what: str = "localizer",
     twin: str = "trained",
+    part: int = 0,
     threads: int = 1,
 ) -> None:
     """Do one step of a study: what a Snakemake rule calls."""
-    _guarded(lambda: _step(name, study, results, what, twin, threads))
+    _guarded(lambda: _step(name, study, results, what, twin, part, threads))
 
 
 @data.command("list")
@@ -213,7 +214,7 @@ def _guarded(work: object) -> None:
         raise typer.Exit(2) from None
 
 
-def _step(name: str, study: str, results: Path, what: str, twin: str, threads: int) -> None:
+def _step(name: str, study: str, results: Path, what: str, twin: str, part: int, threads: int) -> None:
     from ..errors import InvalidValueError, choice
     from .config import load_study
 
@@ -223,7 +224,7 @@ def _step(name: str, study: str, results: Path, what: str, twin: str, threads: i
         raise InvalidValueError(f"--study is not JSON: {error}.") from None
     paths_of = load_study(source)
     from .paths import Paths
-    from .steps import STEPS, extract_activations, write_moments
+    from .steps import STEPS, extract_activations, score_part, write_moments
 
     _set_threads(threads)
     paths = Paths(paths_of, results)
@@ -231,10 +232,12 @@ def _step(name: str, study: str, results: Path, what: str, twin: str, threads: i
         extract_activations(paths, what, twin)
     elif name == "moments":
         write_moments(paths, twin)
+    elif name == "lesion-part":
+        score_part(paths, what, part)
     elif name in STEPS:
         STEPS[name](paths)
     else:
-        raise choice(name, ["extract", "moments", *STEPS], name="step")
+        raise choice(name, ["extract", "moments", "lesion-part", *STEPS], name="step")
 
 
 def _set_threads(threads: int) -> None:

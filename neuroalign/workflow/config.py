@@ -23,6 +23,7 @@ __all__ = [
     "Localizer",
     "Model",
     "Objects",
+    "Paradigms",
     "Presets",
     "Simulation",
     "Story",
@@ -118,6 +119,12 @@ class Sweep(Section):
         0.05,
     )
     n_controls: Count = 20
+
+
+class Paradigms(Section):
+    """The language units' lesion by paradigm, on all pairs of each (or the first so many)."""
+
+    per_paradigm: Count | None = None
 
 
 class Dissociation(Section):
@@ -224,6 +231,7 @@ class Study(Section):
     lesions: Lesions | None = None
     presets: Presets | None = None
     sweep: Sweep | None = None
+    paradigms: Paradigms | None = None
     dissociation: Dissociation | None = None
     story: Story | None = None
     objects: Objects | None = None
@@ -246,6 +254,7 @@ NEEDS = {
     "lesions": "localizer",
     "presets": "localizer",
     "sweep": "lesions",
+    "paradigms": "lesions",
     "dissociation": "lesions",
 }
 NEEDED_FOR = {"localizer": "it selects the units", "lesions": "it names the pairs and the controls"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import FileError, listing
 from .config import Study, section_digest
 
-__all__ = ["FIGURES", "TWINS", "Paths", "code_digest"]
+__all__ = ["FIGURES", "PARTS", "TWINS", "Paths", "code_digest"]
 
 TWINS = ("trained", "untrained")
 
@@ -25,9 +25,12 @@ FIGURES = {
     7: ("presets", "language_network"),
     8: ("presets", "language_network"),
     9: ("sweep", "language_network"),
-    10: ("sweep", "language_network"),
+    10: ("paradigms", "language_network"),
     11: ("dissociation", "language_network"),
 }
+
+# Lesions are scored in so many parts, by as many processes as there are cores.
+PARTS = 4
 
 OWN = (".tsv", ".csv", ".nc", ".gguf")
 
@@ -89,6 +92,20 @@ class Paths:
     def sweep_scores(self) -> Path:
         """Item scores under lesions of several sizes."""
         return self.folder / "sweep_scores.nc"
+
+    @property
+    def paradigm_scores(self) -> Path:
+        """Item scores of all pairs, intact and without the language units."""
+        return self.folder / "paradigm_scores.nc"
+
+    @property
+    def paradigm_work(self) -> Path:
+        """Work folder of the paradigms: a folder each, with one small file a mask."""
+        return self.folder / "work" / "paradigms"
+
+    def part(self, what: str, part: int) -> Path:
+        """Mark that one part of a step's lesions is scored."""
+        return self.folder / "work" / "parts" / f"{what}-{part}.json"
 
     def task_scores(self, task: str) -> Path:
         """Item scores of one task of the dissociation."""

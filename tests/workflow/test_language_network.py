@@ -12,11 +12,11 @@ import pytest
 
 from neuroalign import io
 from neuroalign.workflow.config import load_study
-from neuroalign.workflow.paths import FIGURES, Paths
-from neuroalign.workflow.steps import STEPS, extract_activations, write_moments
+from neuroalign.workflow.paths import FIGURES, PARTS, Paths
+from neuroalign.workflow.steps import STEPS, extract_activations, score_part, write_moments
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = {7: "presets", 8: "presets", 9: "sweep", 10: "sweep", 11: "dissociation"}
+SCRIPTS = {7: "presets", 8: "presets", 9: "sweep", 10: "paradigms", 11: "dissociation"}
 TEXT = ("network", "layer", "preset", "quantity", "other", "mask", "kind", "group", "by", "task")
 N_UNITS = 3 * 32
 
@@ -31,13 +31,14 @@ def paths(tiny_llama, tmp_path_factory) -> Paths:
         "lesions": {"per_paradigm": 2, "n_controls": 3, "n_bootstrap": 50},
         "presets": {"n_random": 2},
         "sweep": {"fractions": [0.05, 0.2], "n_controls": 3},
+        "paradigms": {"per_paradigm": 3},
         "dissociation": {"n_sums": 12, "n_sequences": 8, "n_controls": 3, "n_permutations": 99},
     }
     found = Paths(load_study(study), tmp_path_factory.mktemp("deep") / "results")
     for twin in ("trained", "untrained"):
         extract_activations(found, "localizer", twin)
         write_moments(found, twin)
-    for step in ("localizer", "lesions", "presets", "sweep", "dissociation"):
+    for step in ("localizer", "lesions", "presets", "sweep", "paradigms", "dissociation"):
         STEPS[step](found)
     return found
 
@@ -79,18 +80,50 @@ def test_token_matched_control_reads_no_more_stimuli_than_there_are(paths):
 
 def test_every_size_has_its_controls(paths):
     table = values(paths, 9)
-    counts = table[table["kind"] != "named"].groupby(["fraction", "kind"]).size()
-    assert (counts == 3).all() and len(counts) == 2 * 3
+    counts = table[~table["kind"].isin(["named"])].groupby(["fraction", "kind"]).size()
+    assert (counts == 3).all() and len(counts) == 3 * 3
     sizes = table[table["kind"] == "uniform"].groupby("fraction")["n_units"].unique()
-    assert [list(size) for size in sizes] == [[round(f * N_UNITS)] for f in (0.05, 0.2)]
+    assert [list(size) for size in sizes] == [[round(f * N_UNITS)] for f in (0.05, 0.1, 0.2)]
+
+
+def test_the_localizer_s_own_size_is_figure_2(paths):
+    curve, first = values(paths, 9), values(paths, 2).set_index("mask")
+    own = curve[curve["fraction"] == 0.1].set_index("mask")
+    np.testing.assert_array_equal(own["effect"], first.loc[own.index, "effect"])
 
 
 def test_paradigms_add_up_to_the_whole_effect(paths):
-    table, whole = values(paths, 10), values(paths, 2).set_index("mask")
+    table, said = values(paths, 10), notes(paths, 10)
     for by in ("field", "paradigm"):
-        own = table[(table["by"] == by) & (table["mask"] == "language")]
+        own = table[table["by"] == by]
+        assert own["n_items"].sum() == said["n_items"]
         mean = np.average(own["effect"], weights=own["n_items"])
-        assert mean == pytest.approx(whole.loc["language", "effect"], abs=1e-12)
+        assert mean == pytest.approx(said["language"] - said["intact"], abs=1e-12)
+
+
+def test_random_masks_by_field_are_those_of_figure_2(paths):
+    table = values(paths, 10)
+    random = table[table["by"] == "field, random masks"]
+    assert set(random["mask"]) == {"language", "uniform", "layer-matched", "norm-matched"}
+    own = random[random["mask"] == "language"]
+    whole = values(paths, 2).set_index("mask").loc["language", "effect"]
+    assert np.average(own["effect"], weights=own["n_items"]) == pytest.approx(whole, abs=1e-12)
+
+
+def test_scoring_in_parts_is_scoring_at_once(paths, tmp_path):
+    apart = Paths(paths.study, tmp_path / "results")
+    for path in (paths.masks, paths.lesion_scores, paths.figure(2, "tsv")):
+        target = apart.results / path.relative_to(paths.results)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    for what in ("lesions", "sweep", "paradigms", "dissociation"):
+        for part in range(PARTS):
+            score_part(apart, what, part)
+        made = {f: f.stat().st_mtime_ns for f in apart.folder.glob("work/**/*.nc")}
+        STEPS[what](apart)
+        assert made == {f: f.stat().st_mtime_ns for f in apart.folder.glob("work/**/*.nc")}
+    for number in (2, 9, 10, 11):
+        assert apart.figure(number, "tsv").read_bytes() == paths.figure(number, "tsv").read_bytes()
 
 
 def test_both_tasks_are_under_the_same_masks(paths):

@@ -140,7 +140,7 @@ def test_activations_that_a_study_does_not_ask_for_have_no_name():
         ({"lesions": None, "localizer": None}, [3, 4]),
         ({"lesions": None, "localizer": None, "story": None, "objects": {}}, [6]),
         ({"story": None, "presets": {}}, [1, 2, 7, 8]),
-        ({"story": None, "sweep": {}, "dissociation": {}}, [1, 2, 9, 10, 11]),
+        ({"story": None, "sweep": {}, "paradigms": {}, "dissociation": {}}, [1, 2, 9, 10, 11]),
     ],
     ids=str,
 )

@@ -18,10 +18,15 @@ import pytest
 import yaml
 
 from neuroalign import io
+from neuroalign.workflow.paths import PARTS
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+PARTS_OF = {
+    what: {f"score_{what}_{i}" for i in range(PARTS)}
+    for what in ("lesions", "sweep", "paradigms", "dissociation")
+}
 KINDS = ("pdf", "png", "tsv", "json", "provenance.json")
 ALL_OF_IT = {
     "extract_localizer_trained",
@@ -31,6 +36,7 @@ ALL_OF_IT = {
     "prepare_story",
     "localizer",
     "lesions",
+    *PARTS_OF["lesions"],
     "encode",
     "story_rsa",
     "unit_alignment",
@@ -60,8 +66,9 @@ STUDY = {
 }
 
 
-DEEPER = {"moments_trained", "moments_untrained", "presets", "sweep", "dissociation"}
+DEEPER = {"moments_trained", "moments_untrained", "presets", "sweep", "paradigms", "dissociation"}
 DEEPER |= {f"figure{n}" for n in range(7, 12)}
+DEEPER |= PARTS_OF["sweep"] | PARTS_OF["paradigms"] | PARTS_OF["dissociation"]
 
 
 @dataclass
@@ -209,6 +216,10 @@ def test_values_are_those_of_the_study(whole):
     encoding = io.read_table(whole.figures / "figure3.tsv", text=("network", "layer", "roi", "score"))
     assert set(encoding["network"]) == {"baseline", "trained", "untrained", "ceiling"}
     assert sorted(encoding.loc[encoding["network"] == "trained", "depth"].unique()) == [0, 1, 2]
+    units = io.read_table(whole.figures / "figure5.tsv", text=("set", "roi", "score"))
+    windows = units[units["score"] == "window RSA"].set_index("set")["value"]
+    assert set(windows.index) == {"language", "random-000", "random-001", "ceiling"}
+    assert windows.between(-1, 1).all()
     for n in range(3, 6):
         about = io.read_json(whole.figures / f"figure{n}.json")
         assert about["notes"]["simulated"] is True and "SIMULATED" in about["caption"]
@@ -241,7 +252,7 @@ def test_changed_value_reruns_the_steps_that_it_touches_and_no_others(clone, aga
     before = stamps(again / "results")
     config = clone.config(tmp_path / "tiny.yaml", lesions__n_controls=3)
     code, said = clone.call("run", config, again)
-    assert code == 0 and sorted(finished(said)) == ["figure2", "lesions", "report"]
+    assert code == 0 and set(finished(said)) == {"figure2", "lesions", "report"} | PARTS_OF["lesions"]
     after = stamps(again / "results")
     touched = {name for name in after if after[name] != before.get(name)}
     work = {name for name in touched if "/work/lesions/" in name}
@@ -254,6 +265,8 @@ def test_changed_value_reruns_the_steps_that_it_touches_and_no_others(clone, aga
         "lesion_scores",
         "lesions",
         "report",
+        *(f"lesions-{i}" for i in range(PARTS)),
+        *PARTS_OF["lesions"],
     }
 
 
@@ -265,10 +278,13 @@ STORY = {"prepare_story", "encode", "story_rsa", "unit_alignment", "figure3", "f
     [
         ({}, set()),
         ({"title": "Another title"}, {"report"}),
-        ({"model__batch_size": 4, "title": "A tiny study"}, {"lesions", "figure2", "report"}),
+        (
+            {"model__batch_size": 4, "title": "A tiny study"},
+            {"lesions", "figure2", "report"} | PARTS_OF["lesions"],
+        ),
         ({"story__window": 7}, STORY | {"report"}),
         ({"seed": 4}, ALL_OF_IT - {rule for rule in ALL_OF_IT if rule.startswith("extract")}),
-        ({"presets": {}, "sweep": {}, "dissociation": {}}, DEEPER | {"report"}),
+        ({"presets": {}, "sweep": {}, "paradigms": {}, "dissociation": {}}, DEEPER | {"report"}),
         ({"model__untrained_seed": 5}, None),
     ],
     ids=["nothing", "title", "batch size", "story window", "seed", "deeper", "untrained seed"],
@@ -293,7 +309,7 @@ def test_absent_own_file_is_refused_although_former_results_stand(clone, whole, 
 @pytest.mark.parametrize(
     ("file", "rules"),
     [
-        ("neuroalign/rsa/compare.py", {"story_rsa", "figure4", "report"}),
+        ("neuroalign/rsa/compare.py", {"story_rsa", "unit_alignment", "figure4", "figure5", "report"}),
         ("neuroalign/plotting/style.py", {f"figure{n}" for n in range(1, 6)} | {"report"}),
         ("analyses/unit_alignment/figure.py", {"figure5", "report"}),
         ("neuroalign/workflow/locks.py", set()),

@@ -5,6 +5,8 @@ from .extraction import extract_activations
 from .lesions import lesions
 from .localizer import localizer
 from .objects import objects
+from .paradigms import paradigms
+from .parts import score_part
 from .presets import preset_figures, write_moments
 from .report import report
 from .story import encode, prepare_story, story_rsa, unit_alignment
@@ -18,9 +20,11 @@ __all__ = [
     "lesions",
     "localizer",
     "objects",
+    "paradigms",
     "prepare_story",
     "preset_figures",
     "report",
+    "score_part",
     "story_rsa",
     "sweep",
     "unit_alignment",
@@ -37,6 +41,7 @@ STEPS = {
     "objects": objects,
     "presets": preset_figures,
     "sweep": sweep,
+    "paradigms": paradigms,
     "dissociation": dissociation,
     "report": report,
 }

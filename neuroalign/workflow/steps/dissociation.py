@@ -8,12 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from ... import io, stimuli
-from ...errors import FileError
+from ...extraction import LanguageModel
 from ...localization import (
     MinimalPairs,
     dice,
     double_dissociation,
-    lesion_scores,
     localize,
     preset_moments,
     random_masks,
@@ -24,8 +23,9 @@ from ..config import Dissociation, Lesions
 from ..paths import Paths
 from ..sources import minimal_pairs
 from .common import load_network, write_values
+from .lesioning import Lesioning, read_masks, scored
 
-__all__ = ["dissociation"]
+__all__ = ["dissociation", "dissociation_lesioning"]
 
 LANGUAGE, DEMAND = "language", "hard sums"
 TASKS = ("pairs", "sequences")
@@ -34,23 +34,15 @@ TASKS = ("pairs", "sequences")
 def dissociation(paths: Paths) -> None:
     """Write item scores of both tasks under both masks and their controls, and the values of figure 11."""
     section, lesions = paths.study.dissociation or Dissociation(), paths.study.lesions or Lesions()
-    found, seed = io.load(paths.masks), paths.study.seed
-    if not isinstance(found, xr.Dataset):
-        raise FileError(f"{paths.masks} must hold the localizer's Dataset.")
-    model = load_network(paths.study, "trained")
-    sums = stimuli.arithmetic(section.n_sums, seed)
-    moments = preset_moments(model, sums, "default", batch_size=paths.study.model.batch_size)
-    language = found["mask"]
-    demand = localize(moments, "hard", "easy", k=int(language.sum()), fraction=None)["mask"]
-    masks, groups = _masks({LANGUAGE: language, DEMAND: demand}, section, seed)
-    tables = {"pairs": minimal_pairs(lesions), "sequences": stimuli.sequences(section.n_sequences, seed)}
-    scores = {}
+    seed, model = paths.study.seed, load_network(paths.study, "trained")
+    plan = dissociation_lesioning(paths, model)
+    language, demand = (plan[0].masks[name] for name in (LANGUAGE, DEMAND))
+    groups = {name: _names(name, section) for name in (LANGUAGE, DEMAND)}
     inputs = {"masks": io.stored_digest(paths.masks), "model": model.digest}
-    for task in TASKS:
-        work = paths.lesion_work if task == "pairs" else paths.lesion_work.with_name(f"lesions-{task}")
-        scored = lesion_scores(model, masks, MinimalPairs(tables[task], prefix=lesions.prefix), work=work)
-        io.save(scored, paths.task_scores(task), inputs=inputs, params=section.model_dump(mode="json"))
-        scores[task] = scored
+    scores = {}
+    for task, one in zip(TASKS, plan, strict=True):
+        scores[task] = scored(model, one)
+        io.save(scores[task], paths.task_scores(task), inputs=inputs, params=section.model_dump(mode="json"))
     rows = [_effects(task, scores[task], groups, lesions, seed) for task in TASKS]
     both = double_dissociation(
         scores["pairs"],
@@ -75,17 +67,32 @@ def dissociation(paths: Paths) -> None:
     write_values(paths, 11, pd.concat(rows), inputs=inputs, section=section, notes=notes)
 
 
-def _masks(
-    chosen: dict[str, xr.DataArray], section: Dissociation, seed: int
-) -> tuple[dict[str, xr.DataArray], dict[str, list[str]]]:
-    """Return both masks with layer-matched random ones of each, and the names of these."""
-    masks, groups = dict(chosen), {}
+def dissociation_lesioning(paths: Paths, model: LanguageModel) -> list[Lesioning]:
+    """Return both sets of units and their random masks, with either task."""
+    section, lesions = paths.study.dissociation or Dissociation(), paths.study.lesions or Lesions()
+    seed, language = paths.study.seed, read_masks(paths)["mask"]
+    sums = stimuli.arithmetic(section.n_sums, seed)
+    moments = preset_moments(model, sums, "default", batch_size=paths.study.model.batch_size)
+    demand = localize(moments, "hard", "easy", k=int(language.sum()), fraction=None)["mask"]
+    masks = _masks({LANGUAGE: language, DEMAND: demand}, section, seed)
+    tables = {"pairs": minimal_pairs(lesions), "sequences": stimuli.sequences(section.n_sequences, seed)}
+    work = {"pairs": paths.lesion_work, "sequences": paths.lesion_work.with_name("lesions-sequences")}
+    return [Lesioning(masks, MinimalPairs(tables[t], prefix=lesions.prefix), work[t]) for t in TASKS]
+
+
+def _masks(chosen: dict[str, xr.DataArray], section: Dissociation, seed: int) -> dict[str, xr.DataArray]:
+    """Return both masks with layer-matched random ones of each."""
+    masks = dict(chosen)
     for name, mask in chosen.items():
         rng = generator(seed, "dissociation", name)
         drawn = random_masks(mask, "layer-matched", section.n_controls, rng=rng)
-        groups[name] = [f"matched to {name}-{i:03d}" for i in range(section.n_controls)]
-        masks |= dict(zip(groups[name], drawn.drop_vars("n_unmatched", errors="ignore"), strict=True))
-    return masks, groups
+        names = _names(name, section)
+        masks |= dict(zip(names, drawn.drop_vars("n_unmatched", errors="ignore"), strict=True))
+    return masks
+
+
+def _names(name: str, section: Dissociation) -> list[str]:
+    return [f"matched to {name}-{i:03d}" for i in range(section.n_controls)]
 
 
 def _effects(

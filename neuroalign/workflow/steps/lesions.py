@@ -5,15 +5,16 @@ from __future__ import annotations
 import xarray as xr
 
 from ... import io
-from ...errors import FileError
-from ...localization import MinimalPairs, lesion_scores, random_masks, summarize_lesions, unmatched_units
+from ...extraction import LanguageModel
+from ...localization import MinimalPairs, random_masks, summarize_lesions, unmatched_units
 from ...seeds import generator
 from ..config import Lesions
 from ..paths import Paths
 from ..sources import minimal_pairs
 from .common import load_network, write_values
+from .lesioning import Lesioning, read_masks, scored
 
-__all__ = ["lesions"]
+__all__ = ["lesioning", "lesions"]
 
 # Controls for the language units without outliers: as many in each layer, none of them an outlier either.
 NO_OUTLIERS = "layer-matched without outliers"
@@ -22,13 +23,10 @@ NO_OUTLIERS = "layer-matched without outliers"
 def lesions(paths: Paths) -> None:
     """Write item scores under every mask, and the values of figure 2. A run that was killed goes on."""
     section = paths.study.lesions or Lesions()
-    found = io.load(paths.masks)
-    if not isinstance(found, xr.Dataset):
-        raise FileError(f"{paths.masks} must hold the localizer's Dataset.")
+    found = read_masks(paths)
     masks, groups, notes = _masks(found, section, paths.study.seed)
     model = load_network(paths.study, "trained")
-    task = MinimalPairs(minimal_pairs(section), prefix=section.prefix)
-    scores = lesion_scores(model, masks, task, work=paths.lesion_work)
+    scores = scored(model, lesioning(paths, model)[0])
     inputs = {"masks": io.stored_digest(paths.masks), "model": model.digest}
     io.save(
         scores,
@@ -43,6 +41,14 @@ def lesions(paths: Paths) -> None:
     table.insert(2, "n_units", [int(masks[name].sum()) if name in masks else 0 for name in table["mask"]])
     notes |= {"network": model.label, "n_items": scores.sizes["item"], "n_units": found.sizes["unit"]}
     write_values(paths, 2, table, inputs=inputs, section=section, notes=notes)
+
+
+def lesioning(paths: Paths, model: LanguageModel) -> list[Lesioning]:
+    """Return which masks are put on the network, and for which task."""
+    section = paths.study.lesions or Lesions()
+    masks, _, _ = _masks(read_masks(paths), section, paths.study.seed)
+    task = MinimalPairs(minimal_pairs(section), prefix=section.prefix)
+    return [Lesioning(masks, task, paths.lesion_work)]
 
 
 def _masks(

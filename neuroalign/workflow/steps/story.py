@@ -23,7 +23,7 @@ from .common import write_values
 
 __all__ = ["encode", "prepare_story", "story_rsa", "unit_alignment"]
 
-GROUP = "group"
+GROUP, WINDOWS = "group", "window RSA"
 
 
 def prepare_story(paths: Paths) -> None:
@@ -237,9 +237,7 @@ def story_rsa(paths: Paths) -> None:
         file = LayerFile(paths.activations("story", twin))
         inputs[twin] = io.layers_digest(file.path)
         for layer, depth in tqdm(_chosen(file, section).items(), desc=f"RDMs, {twin}", unit="layer"):
-            centred = _volumes(file, layer, words, times - _tr(times) / 2, section)  # the HRF counts from t
-            response = datasets.convolve_hrf(centred, _tr(times))
-            models.append(rsa.rdm(rsa.window_patterns(_as_series(response), section.window, how="mean")))
+            models.append(rsa.rdm(_layer_windows(file, layer, words, times, section)))
             kinds.append((twin, layer, depth))
     stacked = xr.concat([m.drop_attrs() for m in models], pd.Index(range(len(models)), name="model"))
     rng = generator(paths.study.seed, "rsa", "bootstrap")
@@ -250,6 +248,15 @@ def story_rsa(paths: Paths) -> None:
     }
     notes |= {"window_seconds": section.window * _tr(times), "method": section.method}
     write_values(paths, 4, pd.DataFrame(rows), inputs=inputs, section=section, notes=notes)
+
+
+def _layer_windows(
+    file: LayerFile, layer: str, words: pd.DataFrame, times: np.ndarray, section: Story
+) -> xr.DataArray:
+    """Return a layer's mean activations in each window, convolved with the HRF, (stimulus, neuroid)."""
+    centred = _volumes(file, layer, words, times - _tr(times) / 2, section)  # the HRF counts from t
+    response = datasets.convolve_hrf(centred, _tr(times))
+    return rsa.window_patterns(_as_series(response), section.window, how="mean")
 
 
 def _as_series(x: xr.DataArray) -> xr.DataArray:
@@ -295,7 +302,7 @@ def _rsa_rows(found: xr.Dataset, kinds: list[tuple]) -> list[dict]:
 
 
 def unit_alignment(paths: Paths) -> None:
-    """Write the values of figure 5: the language units against random units as encoding models."""
+    """Write the values of figure 5: the language units against random units, by encoding and by RSA."""
     section = paths.study.story or Story()
     data, words = _responses(paths), story_words(section)
     times = data["time"].values
@@ -306,6 +313,7 @@ def unit_alignment(paths: Paths) -> None:
     file = LayerFile(paths.activations("story", "trained"))
     units = np.hstack([_volumes(file, layer, words, times, section).values for layer in _order(language)])
     encoder = Encoder(section, data["series"])
+    similarity = UnitSimilarity(section, data["series"], file, _order(language), words)
     rng = generator(paths.study.seed, "unit-alignment")
     random = random_masks(language, "layer-matched", section.n_unit_controls, rng=rng)
     sets = [("language", language.values), *((f"random-{i:03d}", m) for i, m in enumerate(random.values))]
@@ -313,19 +321,51 @@ def unit_alignment(paths: Paths) -> None:
     for name, mask in tqdm(sets, desc="unit sets", unit="set"):
         features = xr.DataArray(units[:, mask], dims=("time", "unit"), coords={"time": times})
         rows += _set_rows(name, encoder.score(encoder.delayed(features)))
+        rows.append({"set": name, "roi": "all", "score": WINDOWS, "value": similarity.score(mask)})
     table = pd.DataFrame(rows)
     table["p"] = _p_values(table)
     ceilings = pd.DataFrame(_ceiling_rows(data["series"], generator(paths.study.seed, "encoding", "ceiling")))
     ceilings = ceilings[["roi", "score", "value"]].assign(set="ceiling")
+    ceilings.loc[len(ceilings)] = {
+        "set": "ceiling",
+        "roi": "all",
+        "score": WINDOWS,
+        "value": similarity.ceiling,
+    }
     table = pd.concat([table, ceilings[["set", "roi", "score", "value"]]], ignore_index=True)
     inputs = {"responses": io.stored_digest(paths.responses), "masks": io.stored_digest(paths.masks)}
     inputs["trained"] = io.layers_digest(file.path)
     notes = _notes(paths, data, section) | {
         "n_units": int(language.sum()),
         "n_random": section.n_unit_controls,
+        "window_seconds": section.window * _tr(times),
+        "method": section.method,
     }
     notes |= encoder.edges()
     write_values(paths, 5, table, inputs=inputs, section=section, notes=notes)
+
+
+class UnitSimilarity:
+    """Similarity of a set of units to the listeners: RDMs of time windows, as in figure 4."""
+
+    def __init__(
+        self, section: Story, series: xr.DataArray, file: LayerFile, layers: list[str], words: pd.DataFrame
+    ) -> None:
+        self.section = section
+        self.subjects = _subject_rdms(stats.prepare_series(series), section)
+        times = series["time"].values
+        parts = [_layer_windows(file, layer, words, times, section) for layer in layers]
+        self.stimuli = parts[0]["stimulus"].values
+        self.patterns = np.hstack([part.values for part in parts])
+        self.ceiling = float(rsa.noise_ceiling(self.subjects, section.method).sel(bound="lower"))
+
+    def score(self, mask: np.ndarray) -> float:
+        """Return the mean similarity over listeners; NaN where it is undefined for all of them."""
+        patterns = xr.DataArray(
+            self.patterns[:, mask], dims=("stimulus", "unit"), coords={"stimulus": self.stimuli}
+        )
+        found = rsa.compare(rsa.rdm(patterns), self.subjects, self.section.method)
+        return float(found.mean("rdm_b", skipna=True).item())
 
 
 def _order(mask: xr.DataArray) -> list[str]:

@@ -1,56 +1,82 @@
-"""Figures 9 and 10: lesions of several sizes, and which paradigms the language units matter for."""
+"""Figure 9: lesions of several sizes, each against random masks of its own size."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from ... import io
 from ...errors import FileError
-from ...localization import (
-    MinimalPairs,
-    lesion_effects_by,
-    lesion_scores,
-    random_masks,
-    select_units,
-    summarize_lesions,
-)
+from ...extraction import LanguageModel
+from ...localization import MinimalPairs, random_masks, select_units, summarize_lesions
 from ...seeds import generator
-from ..config import Lesions, Sweep
+from ..config import Lesions, Localizer, Sweep
 from ..paths import Paths
 from ..sources import minimal_pairs
 from .common import load_network, write_values
+from .lesioning import Lesioning, read_masks, scored
 
-__all__ = ["sweep"]
+__all__ = ["control_groups", "read_scores", "sweep", "sweep_lesioning"]
 
 
 def sweep(paths: Paths) -> None:
-    """Write item scores under lesions of all sizes, and the values of figures 9 and 10."""
+    """Write item scores under lesions of all sizes, and the values of figure 9.
+
+    The size that the localizer selects is figure 2's, whose scores are read, with as many random masks as
+    figure 2 has.
+    """
     section, lesions = paths.study.sweep or Sweep(), paths.study.lesions or Lesions()
-    found = io.load(paths.masks)
-    if not isinstance(found, xr.Dataset):
-        raise FileError(f"{paths.masks} must hold the localizer's Dataset.")
+    localizer, seed = paths.study.localizer or Localizer(), paths.study.seed
+    found = read_masks(paths)
     model = load_network(paths.study, "trained")
-    task = MinimalPairs(minimal_pairs(lesions), prefix=lesions.prefix)
-    masks, groups = _masks(found, section, lesions, paths.study.seed)
-    scores = lesion_scores(model, masks, task, work=paths.lesion_work)
+    masks, groups = _masks(found, section, lesions, seed)
+    scores = scored(model, sweep_lesioning(paths, model)[0])
+    first = read_scores(paths)
     inputs = {"masks": io.stored_digest(paths.masks), "model": model.digest}
     io.save(scores, paths.sweep_scores, inputs=inputs, params=section.model_dump(mode="json"))
-    notes = {"network": model.label, "n_items": scores.sizes["item"], "n_units": found.sizes["unit"]}
+    in_figure_2 = io.read_table(paths.figure(2, "tsv"), text=("mask", "kind")).set_index("mask")["n_units"]
+    sizes = in_figure_2.to_dict() | {name: int(mask.sum()) for name, mask in masks.items()}
     tables = []
-    for fraction, kinds in groups.items():
-        rng = generator(paths.study.seed, "sweep", f"{fraction:g}")
-        table = summarize_lesions(
-            scores, [_name(fraction)], kinds, rng=rng, n_bootstrap=lesions.n_bootstrap
-        ).assign(fraction=fraction)
-        table["n_units"] = [int(masks[name].sum()) if name in masks else 0 for name in table["mask"]]
-        tables.append(table)
-    values = pd.concat(tables, ignore_index=True)
-    write_values(paths, 9, values, inputs=inputs, section=section, notes=notes)
-    _write_paradigms(paths, lesions, inputs, notes)
+    for fraction in sorted({localizer.fraction, *section.fractions}):
+        rng = generator(seed, "sweep", f"{fraction:g}")
+        if fraction == localizer.fraction:
+            of, named, kinds = first, "language", control_groups(first, lesions)
+        else:
+            of, named, kinds = scores, _name(fraction), groups[fraction]
+        table = summarize_lesions(of, [named], kinds, rng=rng, n_bootstrap=lesions.n_bootstrap)
+        table["n_units"] = [sizes[name] for name in table["mask"]]
+        tables.append(table.assign(fraction=fraction))
+    notes = {
+        "network": model.label,
+        "n_items": scores.sizes["item"],
+        "n_units": found.sizes["unit"],
+        "n_first": lesions.n_controls,
+        "first": localizer.fraction,
+    }
+    inputs |= {"scores": io.stored_digest(paths.lesion_scores)}
+    write_values(paths, 9, pd.concat(tables, ignore_index=True), inputs=inputs, section=section, notes=notes)
+
+
+def sweep_lesioning(paths: Paths, model: LanguageModel) -> list[Lesioning]:
+    """Return which masks are put on the network, and for which task."""
+    section, lesions = paths.study.sweep or Sweep(), paths.study.lesions or Lesions()
+    masks, _ = _masks(read_masks(paths), section, lesions, paths.study.seed)
+    task = MinimalPairs(minimal_pairs(lesions), prefix=lesions.prefix)
+    return [Lesioning(masks, task, paths.lesion_work)]
+
+
+def read_scores(paths: Paths) -> xr.DataArray:
+    """Return the item scores of figure 2 (mask, item)."""
+    scores = io.load(paths.lesion_scores)
+    if not isinstance(scores, xr.DataArray):
+        raise FileError(f"{paths.lesion_scores} must hold scores (mask, item).")
+    return scores
+
+
+def control_groups(scores: xr.DataArray, lesions: Lesions) -> dict[str, list[str]]:
+    """Return the names of figure 2's random masks of each kind."""
+    names = [str(name) for name in scores["mask"].values]
+    return {kind: [n for n in names if n.rpartition("-")[0] == kind] for kind in lesions.kinds}
 
 
 def _name(fraction: float) -> str:
@@ -75,22 +101,3 @@ def _masks(
             groups[fraction][kind] = names
             masks |= dict(zip(names, drawn.drop_vars("n_unmatched"), strict=True))
     return masks, groups
-
-
-def _write_paradigms(paths: Paths, lesions: Lesions, inputs: dict[str, str], notes: dict[str, Any]) -> None:
-    """Write the values of figure 10 from the scores of figure 2: effects by paradigm and by field."""
-    scores = io.load(paths.lesion_scores)
-    if not isinstance(scores, xr.DataArray):
-        raise FileError(f"{paths.lesion_scores} must hold scores (mask, item).")
-    names = np.asarray(scores["mask"].values)
-    controls = {kind: [n for n in names if n.rpartition("-")[0] == kind] for kind in lesions.kinds}
-    named = [name for name in ("language", "language without outliers") if name in names]
-    tables = []
-    for by in ("field", "paradigm"):
-        rng = generator(paths.study.seed, "paradigms", by)
-        table = lesion_effects_by(
-            scores, named, by, rng=rng, controls=controls, n_bootstrap=lesions.n_bootstrap
-        )
-        tables.append(table.rename(columns={by: "group"}).assign(by=by))
-    inputs = inputs | {"scores": io.stored_digest(paths.lesion_scores)}
-    write_values(paths, 10, pd.concat(tables), inputs=inputs, section=lesions, notes=notes)

@@ -29,8 +29,9 @@ demo: $(READY)
 	$(RUN) neuroalign run config/demo.yaml
 
 figures: $(READY)
-	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch kriegeskorte92 langloc_stimuli blimp alice_fmri
+	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch kriegeskorte92 finger7t langloc_stimuli blimp alice_fmri
 	$(RUN) neuroalign run config/kriegeskorte92.yaml
+	$(RUN) neuroalign run config/topological_rsa.yaml
 	$(RUN) neuroalign run config/langloc.yaml
 	$(RUN) neuroalign run config/alice.yaml
 

@@ -41,6 +41,7 @@ include: "analyses/story_encoding/rules.smk"
 include: "analyses/story_rsa/rules.smk"
 include: "analyses/unit_alignment/rules.smk"
 include: "analyses/object_rsa/rules.smk"
+include: "analyses/topological_rsa/rules.smk"
 
 
 rule report:

@@ -10,10 +10,19 @@ from threadpoolctl import threadpool_limits
 
 from neuroalign.io import write_text
 
-from . import extraction, lesions, rdms, ridge
+from . import comparators, dissimilarities, extraction, inference, lesions, rdms, ridge, searchlight
 from .results import page
 
-BENCHMARKS = {"extraction": extraction, "lesions": lesions, "rdms": rdms, "ridge": ridge}
+BENCHMARKS = {
+    "extraction": extraction,
+    "lesions": lesions,
+    "rdms": rdms,
+    "dissimilarities": dissimilarities,
+    "comparators": comparators,
+    "inference": inference,
+    "searchlight": searchlight,
+    "ridge": ridge,
+}
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 N_THREADS = 1
 

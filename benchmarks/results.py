@@ -22,6 +22,7 @@ PACKAGES = (
     "xarray",
     "scikit-learn",
     "rsatoolbox",
+    "mne-rsa",
     "himalaya",
 )
 COLUMNS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidValueError, choice, listing
-from . import alice, kriegeskorte, language
+from . import alice, finger7t, kriegeskorte, language, n400
 from .sources import open_source
 
 __all__ = ["LOADERS", "load"]
@@ -29,6 +29,8 @@ LOADERS: dict[str, dict[str, Callable[..., Any]]] = {
         "published": kriegeskorte.published,
         "stimuli": kriegeskorte.stimuli,
     },
+    "finger7t": {"responses": finger7t.responses, "models": finger7t.models},
+    "n400_group_eeg": {"evoked": n400.evoked},
     "langloc_stimuli": {"stimuli": language.langloc},
     "blimp": {"pairs": language.blimp},
     "syntaxgym": {"regions": language.suite_regions, "predictions": language.suite_predictions},
@@ -50,7 +52,8 @@ def load(name: str, *, what: str | None = None, root: str | Path | None = None, 
         The folder that holds one folder per data set. Where None: the environment variable NEUROALIGN_DATA,
         else NEUROALIGN_CACHE, else the user's cache folder (where ``fetch`` downloads to).
     **selectors
-        What the part can be narrowed by, such as ``subjects=["s18"]``; see the function in ``LOADERS``.
+        What the part can be narrowed by, such as ``subjects=["s18"]`` or, of a set whose people have voxels
+        of their own, ``subject="s2"``; see the function in ``LOADERS``.
 
     Returns
     -------

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.stats import rankdata
 
 from .. import stats
-from ..errors import InvalidValueError, ShapeError
+from ..errors import InvalidValueError, ShapeError, choice
 from ..schema import check, labels, n_stimuli_of_pairs, rdm_stimuli, square
 from .compare import aligned, as_rows, check_method, compare_rows, unit_rows
+from .weighted import pool
 
-__all__ = ["evaluate", "noise_ceiling"]
+__all__ = ["evaluate", "noise_ceiling", "permuted_means"]
+
+# Methods whose transform of an RDM treats every pair alike, so that it commutes with an order of the stimuli.
+BY_PAIR = ("cosine", "pearson", "spearman", "rho-a")
+POOLING = ("best", "plain")
 
 
 def noise_ceiling(
-    rdms: xr.DataArray, method: str = "spearman", *, over: str = "subject", per_subject: bool = False
+    rdms: xr.DataArray,
+    method: str = "spearman",
+    *,
+    over: str = "subject",
+    per_subject: bool = False,
+    pooling: str = "best",
 ) -> xr.DataArray:
     """Return how well the best model could do: leave-one-out lower and pooled upper bound.
 
     Lower: each subject's RDM against the pool of the others'. Upper: against the pool of all. The pool is the
-    mean of the RDMs scaled to unit mean square (``cosine``), z-scored over pairs (``pearson``) or ranked
-    (``spearman``), which is the RDM with the highest mean score; a pair is pooled over the subjects that have
-    it.
+    mean of the RDMs scaled to unit length, as the method measures it, or ranked (``spearman``, ``rho-a``),
+    which is the RDM with the highest mean score; a pair is pooled over the subjects that have it. No such RDM
+    is known in closed form for the other methods, so that their upper bound may be passed: the pool is the
+    mean of the ranks for ``tau-a`` and ``tau-b``, of RDMs scaled to mean 1 for ``bures``, of RDMs as they are
+    for ``riemannian``.
 
     Parameters
     ----------
@@ -36,6 +48,9 @@ def noise_ceiling(
         The dim of the subjects, with unique labels.
     per_subject : bool
         Whether the bounds of each subject are returned, (bound, <over>), instead of their mean.
+    pooling : {"best", "plain"}
+        ``plain`` scales RDMs for the whitened methods to unit length before whitening, as rsatoolbox 0.3.2
+        does; a model may then pass the upper bound.
 
     Returns
     -------
@@ -52,7 +67,8 @@ def noise_ceiling(
 
     References
     ----------
-    Nili et al. 2014, PLoS Comput Biol 10:e1003553; pooling as in rsatoolbox 0.3.2.
+    Nili et al. 2014, PLoS Comput Biol 10:e1003553; pooling as in rsatoolbox 0.3.2
+    but for the whitened methods (see ``pooling``).
 
     Examples
     --------
@@ -64,10 +80,13 @@ def noise_ceiling(
     [1.0, 1.0]
     """
     check_method(method)
+    if pooling not in POOLING:
+        raise choice(pooling, POOLING, name="pooling")
     rows, subjects = _subject_rows(rdms, over)
+    stimuli = np.ones(n_stimuli_of_pairs(rows.shape[1]), dtype=np.int64)
     lower, upper = stats.noise_ceiling(
         rows,
-        pool=lambda some: _pool(some, method),
+        pool=lambda some: pool(some, np.ones((1, len(some))), stimuli, method, pooling)[0],
         score=lambda own, pooled: compare_rows(own[None], pooled[None], method)[0, 0],
     )
     bounds = xr.DataArray(
@@ -170,12 +189,12 @@ def _interval(scores: np.ndarray, n: int, rng: np.random.Generator, level: float
     return xr.DataArray(np.stack([drawn.lower, drawn.upper]), dims=("bound", "model"), attrs=attrs)
 
 
-def _null(models: np.ndarray, data: np.ndarray, method: str, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the mean scores (n, n_models) under orders of the models' stimuli, the same order for all."""
+def permuted_means(models: np.ndarray, data: np.ndarray, method: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what maps an order of the models' stimuli to the mean scores (n_models,) under it."""
     n_stimuli = n_stimuli_of_pairs(models.shape[1])
     position = square(np.arange(models.shape[1]))
     rows, columns = np.triu_indices(n_stimuli, 1)
-    whole = not (np.isnan(models).any() or np.isnan(data).any())
+    whole = method in BY_PAIR and not (np.isnan(models).any() or np.isnan(data).any())
     # Ranks, means and lengths do not depend on the order of pairs: transform once, permute what comes out.
     left, right = (unit_rows(x, method) for x in (models, data)) if whole else (models, data)
 
@@ -183,20 +202,14 @@ def _null(models: np.ndarray, data: np.ndarray, method: str, n: int, rng: np.ran
         moved = left[:, position[order[rows], order[columns]]]
         return _mean(moved @ right.T if whole else compare_rows(moved, right, method))
 
+    return statistic
+
+
+def _null(models: np.ndarray, data: np.ndarray, method: str, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the mean scores (n, n_models) under orders of the models' stimuli, the same order for all."""
+    n_stimuli = n_stimuli_of_pairs(models.shape[1])
+    statistic = permuted_means(models, data, method)
     return stats.permutation(statistic, n, permute=lambda rng: stats.shuffle(n_stimuli, rng), rng=rng)
-
-
-def _pool(rows: np.ndarray, method: str) -> np.ndarray:
-    known = ~np.isnan(rows)
-    scaled = np.full(rows.shape, np.nan)
-    for i, (row, mask) in enumerate(zip(rows, known, strict=True)):
-        if not mask.any():
-            continue
-        if method == "spearman":
-            scaled[i, mask] = rankdata(row[mask])
-        else:
-            scaled[i, mask] = unit_rows(row[None, mask], method)[0] * np.sqrt(mask.sum())
-    return _mean(scaled.T)
 
 
 def _mean(x: np.ndarray) -> np.ndarray:

@@ -2,25 +2,32 @@
 
 from .bootstraps import Bootstrap, bootstrap
 from .ceilings import mean_of_others, noise_ceiling, spearman_brown, split_half
-from .correction import fdr
+from .correction import fdr, holm, max_p
 from .intersubject import by_subject, isc
+from .means import mean_tests
 from .permutations import block_shuffle, circular_shift, p_value, permutation, shuffle
 from .preparation import detrend_linear, prepare_series, standardize
+from .resampled import ResampledTests, dual_variance, resampled_tests
 from .scores import SCORES, explained_variance, is_constant, mse, pearson_r, r2, spearman
 
 __all__ = [
     "SCORES",
     "Bootstrap",
+    "ResampledTests",
     "block_shuffle",
     "bootstrap",
     "by_subject",
     "circular_shift",
     "detrend_linear",
+    "dual_variance",
     "explained_variance",
     "fdr",
+    "holm",
     "is_constant",
     "isc",
+    "max_p",
     "mean_of_others",
+    "mean_tests",
     "mse",
     "noise_ceiling",
     "p_value",
@@ -28,6 +35,7 @@ __all__ = [
     "permutation",
     "prepare_series",
     "r2",
+    "resampled_tests",
     "shuffle",
     "spearman",
     "spearman_brown",

@@ -29,6 +29,7 @@ __all__ = [
     "Story",
     "Study",
     "Sweep",
+    "Topology",
     "load_study",
     "section_digest",
     "study_schema",
@@ -220,6 +221,24 @@ class Objects(Section):
     n_bootstrap: Count = 1000
 
 
+class Topology(Section):
+    """Topological RSA: which layer is an RDM of, over networks that differ in their seed, and noise."""
+
+    n_networks: Annotated[int, Field(ge=4)] = 12
+    n_images: Annotated[int, Field(ge=10, le=400, multiple_of=10)] = 50
+    epochs: Count = 20
+    noise: Annotated[tuple[Annotated[float, Field(ge=0)], ...], AfterValidator(_some_once)] = (0.0, 1.0, 2.0)
+    metrics: Annotated[tuple[Literal["correlation", "euclidean"], ...], AfterValidator(_some_once)] = (
+        "correlation",
+        "euclidean",
+    )
+    step: Annotated[float, Field(gt=0, le=1)] = 0.05
+    n_bootstrap: Count = 200
+    resample: Literal["subject", "stimulus", "both"] = "both"
+    n_permutations: Count = 999
+    brains: tuple[Literal["kriegeskorte92", "finger7t"], ...] = ()
+
+
 class Study(Section):
     """A study: one network, one seed, and the analyses whose sections are given."""
 
@@ -235,6 +254,7 @@ class Study(Section):
     dissociation: Dissociation | None = None
     story: Story | None = None
     objects: Objects | None = None
+    topology: Topology | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Study:
@@ -244,8 +264,8 @@ class Study(Section):
             if getattr(self, name) is not None and getattr(self, needed) is None:
                 verb = "need" if name.endswith("s") else "needs"
                 raise ValueError(f"{name} {verb} a section {needed}: {NEEDED_FOR[needed]}")
-        if not any((self.localizer, self.story, self.objects)):
-            raise ValueError("a study needs at least one of the sections localizer, story, objects")
+        if not any((self.localizer, self.story, self.objects, self.topology)):
+            raise ValueError("a study needs at least one of the sections localizer, story, objects, topology")
         return self
 
 
@@ -328,10 +348,15 @@ def _known(path: tuple[Any, ...]) -> list[str]:
         ("model",): Model,
         ("localizer",): Localizer,
         ("lesions",): Lesions,
+        ("presets",): Presets,
+        ("sweep",): Sweep,
+        ("paradigms",): Paradigms,
+        ("dissociation",): Dissociation,
         ("story",): Story,
         ("story", "alphas"): Alphas,
         ("story", "simulation"): Simulation,
         ("objects",): Objects,
+        ("topology",): Topology,
     }
     return sorted(sections.get(path, Study).model_fields)
 

@@ -27,6 +27,8 @@ FIGURES = {
     9: ("sweep", "language_network"),
     10: ("paradigms", "language_network"),
     11: ("dissociation", "language_network"),
+    12: ("topology", "topological_rsa"),
+    13: ("topology", "topological_rsa"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.

@@ -30,6 +30,9 @@ SHAPES = {
     ("kriegeskorte92", "models"): {"model": 8, "pair": 4186},
     ("kriegeskorte92", "behaviour"): {"subject": 16, "pair": 4186},
     ("kriegeskorte92", "published"): {"species": 2, "pair": 4186},
+    ("finger7t", "responses"): {"presentation": 40, "neuroid": 1946},
+    ("finger7t", "models"): {"model": 3, "pair": 10},
+    ("n400_group_eeg", "evoked"): {"subject": 26, "stimulus": 4, "neuroid": 64, "time": 615},
 }
 TABLES = {
     ("alice_fmri", "words"): (2127, ["stimulus", "text", "onset", "offset"]),
@@ -290,7 +293,7 @@ def test_blimp_refuses_a_number_of_pairs_that_there_is_not(data_root, n):
     ("call", "message"),
     [
         (("alice",), "data set must be one of 'alice_fmri', 'kriegeskorte92', .*; got 'alice'"),
-        (("finger7t",), "data set must be one of 'alice_fmri', .*; got 'finger7t'"),
+        (("haxby_slice",), "data set must be one of 'alice_fmri', .*; got 'haxby_slice'"),
         (("alice_fmri", {"what": "bold"}), "what of 'alice_fmri' must be one of 'series', 'words'"),
         (
             ("alice_fmri", {"radiu": 6}),

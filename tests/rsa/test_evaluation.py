@@ -28,13 +28,55 @@ def models(data, rng):
     return make_rdm(values, NAMES, dims=["model"], coords={"model": ["true", "random"]})
 
 
-@pytest.mark.parametrize(("method", "theirs"), [("cosine", "cosine"), ("pearson", "corr"), ("spearman",) * 2])
-def test_noise_ceiling_equals_rsatoolbox(data, method, theirs):
+PEERS = {
+    "cosine": "cosine",
+    "pearson": "corr",
+    "spearman": "spearman",
+    "rho-a": "rho-a",
+    "tau-a": "tau-a",
+    "tau-b": "tau-b",
+    "whitened-cosine": "cosine_cov",
+    "whitened-pearson": "corr_cov",
+}
+
+
+@pytest.mark.filterwarnings("ignore:Noise ceiling for tau")
+@pytest.mark.parametrize("method", list(PEERS))
+def test_noise_ceiling_equals_rsatoolbox(data, method):
     from rsatoolbox.inference.noise_ceiling import boot_noise_ceiling
     from rsatoolbox.rdm import RDMs
 
-    expected = boot_noise_ceiling(RDMs(data.values), method=theirs)
-    np.testing.assert_allclose(rsa.noise_ceiling(data, method), expected, atol=1e-10)
+    expected = boot_noise_ceiling(RDMs(data.values), method=PEERS[method])
+    np.testing.assert_allclose(rsa.noise_ceiling(data, method, pooling="plain"), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["whitened-cosine", "whitened-pearson"])
+def test_the_plain_pool_of_whitened_rdms_is_no_upper_bound(method, rng):
+    # Subject "b" is nearly additive: long before whitening, short after it. Pooled by plain lengths it counts
+    # for little, and the best pool scores higher than what was called the upper bound.
+    x = rng.standard_normal((3, 10))
+    i, j = np.triu_indices(10, 1)
+    rows = np.stack([rng.random(45), 50 * (x[1, i] ** 2 + x[1, j] ** 2) + rng.random(45), rng.random(45)])
+    data = make_rdm(rows, NAMES, dims=["subject"], coords={"subject": ["a", "b", "c"]})
+    best, plain = (
+        rsa.noise_ceiling(data, method, pooling=how).sel(bound="upper") for how in ("best", "plain")
+    )
+    assert float(best) > float(plain) + 0.001
+
+
+@pytest.mark.parametrize("method", ["bures", "riemannian"])
+def test_second_moments_have_a_ceiling(rng, method):
+    x = rng.standard_normal((4, 10, 30)) + rng.standard_normal((10, 30))
+    i, j = np.triu_indices(10, 1)
+    rows = ((x[:, i] - x[:, j]) ** 2).sum(axis=2)
+    data = make_rdm(rows, NAMES, dims=["subject"], coords={"subject": ["a", "b", "c", "d"]})
+    lower, upper = rsa.noise_ceiling(data, method).values
+    assert lower < upper <= 1
+
+
+def test_noise_ceiling_refuses_an_unknown_pooling(data):
+    with pytest.raises(InvalidValueError, match="pooling must be one of 'best', 'plain'; got 'mean'"):
+        rsa.noise_ceiling(data, pooling="mean")
 
 
 def test_no_model_beats_the_upper_bound_of_correlation(data, rng):
@@ -144,6 +186,10 @@ KNOWN = {
     "spearman": (
         [0.386220, 0.276596, 0.296325, 0.245389, 0.159868, 0.026514, 0.096570, 0.038094],
         [0.372313, 0.665721],
+    ),
+    "tau-a": (
+        [0.223028, 0.136915, 0.200864, 0.166116, 0.107260, 0.017927, 0.064688, 0.025876],
+        [0.253944, 0.476654],
     ),
 }
 

@@ -19,6 +19,7 @@ from neuroalign.workflow.config import (
     Story,
     Study,
     Sweep,
+    Topology,
     load_study,
     section_digest,
     study_schema,
@@ -145,7 +146,7 @@ def test_missing_keys_are_named():
         ),
         (
             {"name": "a", "title": "A"},
-            "(study): a study needs at least one of the sections localizer, story, objects.",
+            "(study): a study needs at least one of the sections localizer, story, objects, topology.",
         ),
         (study(story={}), "story: responses: simulated needs a section simulation."),
         (
@@ -278,6 +279,18 @@ OTHER = {
         "n_unit_controls": 3,
         "n_bootstrap": 3,
         "simulation": Simulation(),
+    },
+    Topology: {
+        "n_networks": 5,
+        "n_images": 20,
+        "epochs": 3,
+        "noise": (0.5,),
+        "metrics": ("euclidean",),
+        "step": 0.5,
+        "n_bootstrap": 3,
+        "resample": "subject",
+        "n_permutations": 3,
+        "brains": ("finger7t",),
     },
     Objects: {
         "responses": "other",

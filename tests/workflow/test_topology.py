@@ -11,25 +11,18 @@ import pytest
 
 from neuroalign import io
 from neuroalign.rsa import topology as t
-from neuroalign.workflow.config import Study
+from neuroalign.workflow.config import load_study
 from neuroalign.workflow.digits import LAYERS, digit_activations
 from neuroalign.workflow.paths import Paths
-from neuroalign.workflow.steps.topology import Topology, topological_rsa
+from neuroalign.workflow.steps.topology import topological_rsa
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"n_networks": 4, "n_images": 20, "epochs": 2, "noise": (0.0, 1.0), "metrics": ("correlation",)}
 SMALL |= {"step": 0.25, "n_bootstrap": 10, "n_permutations": 49}
 
 
-class Wanted(Study):
-    """A study of which only the section topology matters here."""
-
-    topology: Topology | None = None
-
-
 def paths_of(folder, **section):
-    study = Wanted.model_construct(name="t", title="T", seed=0, topology=Topology(**SMALL | section))
-    return Paths(study, folder)
+    return Paths(load_study({"name": "t", "title": "T", "topology": SMALL | section}), folder)
 
 
 @pytest.fixture(scope="module")

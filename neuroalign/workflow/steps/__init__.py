@@ -11,6 +11,7 @@ from .presets import preset_figures, write_moments
 from .report import report
 from .story import encode, prepare_story, story_rsa, unit_alignment
 from .sweep import sweep
+from .topology import topological_rsa
 
 __all__ = [
     "STEPS",
@@ -27,6 +28,7 @@ __all__ = [
     "score_part",
     "story_rsa",
     "sweep",
+    "topological_rsa",
     "unit_alignment",
     "write_moments",
 ]
@@ -43,5 +45,6 @@ STEPS = {
     "sweep": sweep,
     "paradigms": paradigms,
     "dissociation": dissociation,
+    "topology": topological_rsa,
     "report": report,
 }

@@ -31,6 +31,7 @@ demo: $(READY)
 figures: $(READY)
 	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch kriegeskorte92 finger7t langloc_stimuli blimp alice_fmri
 	$(RUN) neuroalign run config/kriegeskorte92.yaml
+	$(RUN) neuroalign run config/finger7t.yaml
 	$(RUN) neuroalign run config/topological_rsa.yaml
 	$(RUN) neuroalign run config/langloc.yaml
 	$(RUN) neuroalign run config/alice.yaml

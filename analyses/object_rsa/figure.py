@@ -14,7 +14,9 @@ def main(path: str) -> None:
 
 
 def drawn(table: pd.DataFrame, about: dict) -> tuple:
-    return draw(table), "92 object images: eight model RDMs against human IT", caption(table, about)
+    notes = about["notes"]
+    title = f"{notes['stimuli']}: {notes['n_models']} model RDMs against {notes['region']}"
+    return draw(table), title[0].upper() + title[1:], caption(table, about)
 
 
 def draw(table: pd.DataFrame) -> object:
@@ -49,12 +51,11 @@ def caption(table: pd.DataFrame, about: dict) -> str:
         ceiling = part[part["model"] == "noise ceiling"].set_index("subject")["value"]
         parts.append(f"{method} {ceiling['lower']:.3f} to {ceiling['upper']:.3f}")
     return (
-        f"Eight model RDMs against the human IT RDMs of {notes['n_subjects']} people (two sessions averaged), 92 "
-        "object images. Bars, mean over people; dots, people; lines, 95 % bootstrap interval over people (four "
-        "people: wide, and it speaks of these images only). Grey band: noise ceiling, leave-one-out lower to "
+        f"{notes['n_models']} model RDMs against the {notes['region']} RDMs of {notes['n_subjects']} people "
+        f"({notes['rdms']}), {notes['stimuli']}. Bars, mean over people; dots, people; lines, 95 % bootstrap interval "
+        "over people (few people: it speaks of these stimuli only). Grey band: noise ceiling, leave-one-out lower to "
         f"pooled upper ({'; '.join(parts)}). Stars: p < .05, permutation of the stimulus labels "
-        f"({notes['n_permutations']} draws, one-sided), FDR over models. The model 'monkeyIT' is another brain, "
-        f"not a theory. Data: {notes['cite']} No photograph is shown."
+        f"({notes['n_permutations']} draws, one-sided), FDR over models. {notes['remark']} Data: {notes['cite']}"
     )
 
 

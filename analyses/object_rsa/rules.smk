@@ -1,11 +1,11 @@
-# Figure 6: model RDMs against the RDMs of people who saw the same images.
+# Figures 6, 14 and 15: model RDMs against people's RDMs, the RDMs themselves, and which differences hold.
 
 if STUDY.objects is not None:
 
     rule objects:
         output:
-            PATHS.figure(6, "tsv"),
-            PATHS.figure(6, "provenance.json"),
+            [PATHS.inference(method) for method in STUDY.objects.methods],
+            [PATHS.figure(n, kind) for n in (6, 14, 15) for kind in ("tsv", "provenance.json")],
         log:
             PATHS.log("objects"),
         benchmark:
@@ -20,22 +20,26 @@ if STUDY.objects is not None:
         shell:
             "{STEP} objects --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
 
-    rule figure6:
-        input:
-            values=PATHS.figure(6, "tsv"),
-            about=PATHS.figure(6, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/object_rsa/figure.py",
-        output:
-            PATHS.figure(6, "pdf"),
-            PATHS.figure(6, "png"),
-            PATHS.figure(6, "json"),
-        log:
-            PATHS.log("figure6"),
-        threads: 1
-        resources:
-            mem_mb=1000,
-            gpu=0,
-        params:
-            code=code_digest("plotting"),
-        shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+    for NUMBER, SCRIPT in ((6, "figure"), (14, "rdms"), (15, "inference")):
+
+        rule:
+            name:
+                f"figure{NUMBER}"
+            input:
+                values=PATHS.figure(NUMBER, "tsv"),
+                about=PATHS.figure(NUMBER, "provenance.json"),
+                script=Path(workflow.basedir) / f"analyses/object_rsa/{SCRIPT}.py",
+            output:
+                PATHS.figure(NUMBER, "pdf"),
+                PATHS.figure(NUMBER, "png"),
+                PATHS.figure(NUMBER, "json"),
+            log:
+                PATHS.log(f"figure{NUMBER}"),
+            threads: 1
+            resources:
+                mem_mb=1000,
+                gpu=0,
+            params:
+                code=code_digest("plotting"),
+            shell:
+                "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"

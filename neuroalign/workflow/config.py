@@ -210,15 +210,17 @@ class Story(Section):
 
 
 class Objects(Section):
-    """Model RDMs against subjects' RDMs."""
+    """Model RDMs against subjects' RDMs, and what new samples a bootstrap imagines."""
 
-    responses: Literal["kriegeskorte92"] = "kriegeskorte92"
+    responses: Literal["kriegeskorte92", "finger7t"] = "kriegeskorte92"
     methods: Annotated[tuple[Literal["pearson", "spearman", "cosine"], ...], AfterValidator(_some_once)] = (
         "pearson",
         "spearman",
     )
     n_permutations: Count = 1000
     n_bootstrap: Count = 1000
+    resample: Literal["both", "subject", "stimulus"] = "both"
+    n_draws: Count = 1000
 
 
 class Topology(Section):

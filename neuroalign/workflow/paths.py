@@ -29,6 +29,8 @@ FIGURES = {
     11: ("dissociation", "language_network"),
     12: ("topology", "topological_rsa"),
     13: ("topology", "topological_rsa"),
+    14: ("objects", "object_rsa"),
+    15: ("objects", "object_rsa"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.
@@ -108,6 +110,10 @@ class Paths:
     def part(self, what: str, part: int) -> Path:
         """Mark that one part of a step's lesions is scored."""
         return self.folder / "work" / "parts" / f"{what}-{part}.json"
+
+    def inference(self, method: str) -> Path:
+        """Result of the inference with one comparator, its draws included."""
+        return self.folder / f"inference_{method}.nc"
 
     def task_scores(self, task: str) -> Path:
         """Item scores of one task of the dissociation."""

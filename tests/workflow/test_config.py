@@ -293,6 +293,8 @@ OTHER = {
         "brains": ("finger7t",),
     },
     Objects: {
+        "resample": "subject",
+        "n_draws": 3,
         "responses": "other",
         "methods": ("cosine",),
         "n_permutations": 3,

@@ -134,11 +134,11 @@ def test_activations_that_a_study_does_not_ask_for_have_no_name():
     ("change", "expected"),
     [
         ({}, [1, 2, 3, 4, 5]),
-        ({"objects": {}}, [1, 2, 3, 4, 5, 6]),
+        ({"objects": {}}, [1, 2, 3, 4, 5, 6, 14, 15]),
         ({"lesions": None}, [1, 3, 4, 5]),
         ({"story": None}, [1, 2]),
         ({"lesions": None, "localizer": None}, [3, 4]),
-        ({"lesions": None, "localizer": None, "story": None, "objects": {}}, [6]),
+        ({"lesions": None, "localizer": None, "story": None, "objects": {}}, [6, 14, 15]),
         ({"story": None, "presets": {}}, [1, 2, 7, 8]),
         ({"story": None, "sweep": {}, "paradigms": {}, "dissociation": {}}, [1, 2, 9, 10, 11]),
     ],

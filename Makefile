@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo figures language-network test lint bench docs clean
+.PHONY: help demo figures language-network test lint bench calibrate docs clean
 
 help:
 	@echo "make demo     the main job on what the package ships (no data download)"
@@ -15,6 +15,7 @@ help:
 	@echo "make language-network  the language network at full depth (hours on two cores)"
 	@echo "make test     lint, types, import directions and the tests"
 	@echo "make bench    our speed against the peers'"
+	@echo "make calibrate  false-positive rates of the inference over 10,000 null data sets (an hour)"
 	@echo "make docs     the documentation, in docs/_build"
 	@echo "make clean    remove results and caches (not .venv)"
 
@@ -53,6 +54,10 @@ test: lint
 
 bench: $(READY)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks
+
+calibrate: $(READY)
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration --power --out docs/calibration/power.tsv
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[docs]"

@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.calibration`` makes null data sets (10,000 where no number is given; seed 20240601,
 chosen before any run), tests each at .05 and prints the rates with exact binomial intervals (Clopper &
-Pearson 1934); ``--power`` compares the power with rsatoolbox's at equal draws on 200 sets with an effect;
-``--out`` writes the table.
+Pearson 1934); ``--power`` compares the power with rsatoolbox's at equal draws on 200 sets with an effect.
+Without a number the table is kept in ``docs/calibration`` and the page and its figure are made anew;
+``--page`` only makes these, ``--out`` writes the table elsewhere.
 
 Null data sets, 8 subjects, 14 stimuli, two models:
 
@@ -26,16 +27,21 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from neuroalign.io import write_text
+from neuroalign import plotting
+from neuroalign.io import write_table, write_text
+from neuroalign.plotting import COLOURS, GREY
 from neuroalign.rsa.inference import infer
 from neuroalign.schema import make_rdm
 from neuroalign.seeds import generator
 
-__all__ = ["null_rates", "power", "table"]
+__all__ = ["null_rates", "power", "table", "write_page"]
+
+FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 
 SEED = 20240601
 N_SETS, N_POWER = 10_000, 200
@@ -187,19 +193,74 @@ def _of_rsatoolbox(models: xr.DataArray, data: xr.DataArray, seed: int) -> tuple
     return float(found.test_zero()[0]), float(percentile), float(found.test_pairwise()[0, 1])
 
 
+def write_page(folder: Path = FOLDER) -> None:
+    """Write the page and its figure from the tables that stand in the folder."""
+    rates = pd.read_csv(folder / "rates.tsv", sep="\t")
+    powers = pd.read_csv(folder / "power.tsv", sep="\t")
+    with plotting.style():
+        figure, axes = plotting.figure(1, 2, height=95, width_ratios=[1.3, 1])
+        _draw_rates(axes[0, 0], rates)
+        _draw_power(axes[0, 1], powers)
+        plotting.panel_letters(axes[0])
+        figure.savefig(folder / "calibration.png", dpi=200)
+        figure.savefig(folder / "calibration.pdf")
+    said = __doc__.split("Null data sets, ")[1].strip() if __doc__ else ""
+    write_text(
+        "# Calibration\n\n"
+        "How often the tests of `rsa.infer` refuse a true null at .05, and how often they find an effect, "
+        "beside rsatoolbox 0.3.2 at equal draws. Written by `make calibrate`.\n\n"
+        f"Null data sets (SIMULATED, seed {SEED}, chosen before any run), {said}\n\n"
+        "![False-positive rates and power](calibration.png)\n\n"
+        "a, false-positive rates with exact 95 % binomial intervals; grey, the band for exact tests; dashed, "
+        "the limit for bootstrap tests, which may be conservative. b, power with its interval.\n\n"
+        f"## False positives\n\n{table(rates)}\n## Power\n\n{table(powers)}",
+        folder / "index.md",
+    )
+
+
+def _draw_rates(ax: Axes, rates: pd.DataFrame) -> None:
+    y = np.arange(len(rates))[::-1]
+    exact = [TESTS[key] for key in zip(rates["null"], rates["test"], strict=True)]
+    colour = np.where(exact, COLOURS["blue"], COLOURS["orange"])
+    ax.axvspan(*EXACT, color=GREY, alpha=0.3, linewidth=0)
+    ax.axvline(AT_MOST, color="black", linewidth=0.6, linestyle="--")
+    ax.hlines(y, rates["low"], rates["high"], color=colour, linewidth=1)
+    ax.scatter(rates["rate"], y, color=colour, s=9, zorder=3)
+    ax.set_yticks(y, [f"{test} ({null})" for null, test in zip(rates["null"], rates["test"], strict=True)])
+    for name, shade in (("exact", "blue"), ("bootstrap", "orange")):
+        ax.scatter([], [], color=COLOURS[shade], s=9, label=name)
+    ax.legend(loc="lower left")
+    ax.set(xlabel="false-positive rate at .05", xlim=(0, None), title="True nulls")
+
+
+def _draw_power(ax: Axes, powers: pd.DataFrame) -> None:
+    y = np.arange(len(powers))[::-1]
+    ours = powers["test"].str.startswith("neuroalign")
+    colour = np.where(ours, COLOURS["blue"], GREY)
+    ax.hlines(y, powers["low"], powers["high"], color=colour, linewidth=1)
+    ax.scatter(powers["power"], y, color=colour, s=9, zorder=3)
+    ax.set_yticks(y, powers["test"])
+    ax.set(xlabel="power", xlim=(0, 1), title="An effect")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, help="data sets")
     parser.add_argument("--power", action="store_true", help="power beside rsatoolbox's instead")
+    parser.add_argument("--page", action="store_true", help="only the page and figure, from the tables")
     parser.add_argument("--out", type=Path, help="a file for the table (.md or .tsv)")
     options = parser.parse_args()
-    with threadpool_limits(1):
-        rows = power(options.n or N_POWER) if options.power else null_rates(options.n or N_SETS)
-    text = table(rows)
-    print(text)
-    if options.out:
-        tsv = options.out.suffix == ".tsv"
-        write_text(rows.to_csv(sep="\t", index=False) if tsv else text, options.out)
+    if not options.page:
+        with threadpool_limits(1):
+            rows = power(options.n or N_POWER) if options.power else null_rates(options.n or N_SETS)
+        print(table(rows))
+        if options.out:
+            tsv = options.out.suffix == ".tsv"
+            write_text(rows.to_csv(sep="\t", index=False) if tsv else table(rows), options.out)
+        elif options.n is None:
+            write_table(rows, FOLDER / ("power.tsv" if options.power else "rates.tsv"))
+    if options.page or (options.n is None and options.out is None):
+        write_page()
 
 
 if __name__ == "__main__":

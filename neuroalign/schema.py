@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .errors import LabelError, ShapeError, choice, listing
+from .errors import InvalidValueError, LabelError, ShapeError, choice, listing
 
 __all__ = [
     "NOUNS",
@@ -26,6 +26,7 @@ __all__ = [
     "n_stimuli_of_pairs",
     "rdm_stimuli",
     "square",
+    "triangle",
 ]
 
 SCORE_DIMS = ("model", "layer", "subject", "neuroid", "roi", "fold", "time", "rdm", "rdm_a", "rdm_b", "bound")
@@ -226,7 +227,7 @@ def make_rdm(
     Parameters
     ----------
     values : array (..., n_pairs)
-        Upper triangles row by row; NaN marks a pair that is undefined.
+        Upper triangles row by row (of a square matrix: ``triangle(matrix)``); NaN marks an undefined pair.
     stimuli : sequence (n_stimuli,)
         Unique labels.
     dims, coords, attrs
@@ -235,8 +236,12 @@ def make_rdm(
     values, stimuli = np.asarray(values), np.asarray(stimuli)
     _refuse_bad_labels(stimuli, "stimulus", "stimuli")
     n = len(stimuli)
-    if values.shape[-1:] != (n * (n - 1) // 2,):
-        raise ShapeError(f"{n} stimuli have {n * (n - 1) // 2} pairs; got values of shape {values.shape}.")
+    if values.shape[-1:] != (n * (n - 1) // 2,) or values.ndim != len(dims) + 1:
+        hint = " Pass triangle(matrix) for a square matrix." if values.shape[-2:] == (n, n) else ""
+        raise ShapeError(
+            f"{n} stimuli have {n * (n - 1) // 2} pairs, after {len(dims)} leading dims {tuple(dims)}; got "
+            f"values of shape {values.shape}.{hint}"
+        )
     a, b = np.triu_indices(n, 1)
     pairs = {"stimulus_a": ("pair", stimuli[a]), "stimulus_b": ("pair", stimuli[b])}
     return xr.DataArray(
@@ -268,6 +273,53 @@ def square(values: np.ndarray, *, diagonal: float = 0.0) -> np.ndarray:
     full[..., rows, columns] = values
     full[..., columns, rows] = values
     return full
+
+
+def triangle(matrices: np.ndarray, *, tolerance: float = 1e-8) -> np.ndarray:
+    """Return the upper triangles (..., n_pairs), row by row, of square dissimilarity matrices.
+
+    Parameters
+    ----------
+    matrices : array (..., n_stimuli, n_stimuli)
+        Symmetric with a diagonal of 0 (or NaN, as some programs leave it); NaN marks an undefined pair.
+    tolerance : float
+        Of both, as a share of the largest absolute value.
+
+    Raises
+    ------
+    ShapeError
+        If they are not square, or of one stimulus.
+    InvalidValueError
+        If a matrix is not symmetric or a stimulus differs from itself, with the place.
+
+    Examples
+    --------
+    >>> triangle([[0, 1, 2], [1, 0, 3], [2, 3, 0]]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    full = np.asarray(matrices, dtype=np.float64)
+    if full.ndim < 2 or full.shape[-1] != full.shape[-2] or full.shape[-1] < 2:
+        raise ShapeError(f"matrices must be square, of at least 2 stimuli; got shape {full.shape}.")
+    flipped = np.swapaxes(full, -1, -2)
+    largest = np.nanmax(np.abs(full), initial=0.0)
+    one_sided = np.isnan(full) != np.isnan(flipped)
+    wrong = np.argwhere((np.abs(full - flipped) > tolerance * largest) | one_sided)
+    if len(wrong):
+        at = tuple(wrong[0].tolist())
+        raise InvalidValueError(
+            f"dissimilarity matrices must be symmetric; {len(wrong)} entries are not, the first at {at}: "
+            f"{full[at]:g} against {flipped[at]:g}. Average a matrix with its transpose if that is meant."
+        )
+    own = np.diagonal(full, axis1=-2, axis2=-1)
+    wrong = np.argwhere(np.abs(own) > tolerance * largest)
+    if len(wrong):
+        at = tuple(wrong[0].tolist())
+        raise InvalidValueError(
+            f"a stimulus must have dissimilarity 0 to itself; {len(wrong)} entries of the diagonal are not "
+            f"0, the first at {at}: {own[at]:g}. A similarity matrix is no RDM."
+        )
+    rows, columns = np.triu_indices(full.shape[-1], 1)
+    return full[..., rows, columns]
 
 
 def make_mask(

@@ -146,6 +146,38 @@ def test_square_is_symmetric_with_the_diagonal_asked_for():
     assert full.tolist() == [[9, 1, 2], [1, 9, 3], [2, 3, 9]]
 
 
+def test_triangle_is_the_inverse_of_square():
+    values = np.random.default_rng(0).random((2, 10))
+    values[0, 3] = np.nan
+    np.testing.assert_array_equal(schema.triangle(schema.square(values)), values)
+    np.testing.assert_array_equal(schema.triangle(schema.square(values, diagonal=np.nan)), values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({(0, 1): 5.0}, r"2 entries are not, the first at \(0, 1\): 5 against 1"),
+        ({(0, 1): np.nan}, r"2 entries are not, the first at \(0, 1\): nan against 1"),
+        ({(1, 1): 1.0, (2, 2): 1.0}, r"2 entries of the diagonal are not 0, the first at \(1,\): 1"),
+    ],
+    ids=["asymmetric", "one side missing", "diagonal"],
+)
+def test_triangle_refuses_what_is_no_rdm(change, message):
+    full = schema.square(np.array([1.0, 2.0, 3.0]))
+    for at, value in change.items():
+        full[at] = value
+    with pytest.raises(InvalidValueError, match=message):
+        schema.triangle(full)
+
+
+def test_square_matrices_are_pointed_to_triangle():
+    with pytest.raises(ShapeError, match=r"must be square, of at least 2 stimuli; got shape \(2, 3\)"):
+        schema.triangle(np.zeros((2, 3)))
+    for n in (3, 4):
+        with pytest.raises(ShapeError, match=r"Pass triangle\(matrix\) for a square matrix"):
+            schema.make_rdm(np.zeros((n, n)), list("abcd")[:n])
+
+
 def test_a_mask_is_flat_with_layer_site_and_index():
     mask = schema.make_mask(np.array([True, False]), layer=["a", "b"], site="block", index=[3, 1], k=1)
     assert schema.check(mask, "mask").attrs == {"k": 1}

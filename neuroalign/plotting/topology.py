@@ -140,5 +140,6 @@ def dependence_map(ax: Axes, lower_x: Any, lower_y: Any, values: Any) -> Any:
         starts = np.flatnonzero(np.r_[True, np.diff(lower) != 0])
         axis.set_ticks(starts, [f"{lower[start]:.2f}" for start in starts])
         axis.set_tick_params(labelsize=5)
+    ax.tick_params(axis="x", rotation=90)
     ax.set(xlabel="thresholds of x (by lower)", ylabel="thresholds of y (by lower)")
     return image

@@ -57,6 +57,7 @@ bench: $(READY)
 
 calibrate: $(READY)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration --power --out docs/calibration/power.tsv
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration --seeds --out docs/calibration/seeds.tsv
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration
 
 docs: $(READY)

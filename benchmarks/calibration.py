@@ -4,7 +4,8 @@
 chosen before any run), tests each at .05 and prints the rates with exact binomial intervals (Clopper &
 Pearson 1934); ``--power`` compares the power with rsatoolbox's at equal draws on 200 sets with an effect.
 Without a number the table is kept in ``docs/calibration`` and the page and its figure are made anew;
-``--page`` only makes these, ``--out`` writes the table elsewhere.
+``--seeds`` repeats the two t tests with ten further seeds; ``--page`` only makes the page; ``--out`` writes
+the table elsewhere.
 
 Null data sets, 8 subjects, 14 stimuli, two models:
 
@@ -28,22 +29,24 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from neuroalign import plotting
 from neuroalign.io import write_table, write_text
 from neuroalign.plotting import COLOURS, GREY
+from neuroalign.rsa import compare
 from neuroalign.rsa.inference import infer
 from neuroalign.schema import make_rdm
 from neuroalign.seeds import generator
 
-__all__ = ["null_rates", "power", "table", "write_page"]
+__all__ = ["null_rates", "power", "seed_rates", "table", "write_page"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 
 SEED = 20240601
+N_SEEDS = 10
 N_SETS, N_POWER = 10_000, 200
 N_SUBJECTS, N_STIMULI, N_UNITS = 8, 14, 20
 N_DRAWS, N_PERMUTATIONS = 199, 199
@@ -111,6 +114,30 @@ def power(n_sets: int = N_POWER, *, seed: int = SEED) -> pd.DataFrame:
                 "high": interval.high,
             }
         )
+    return pd.DataFrame(rows)
+
+
+def seed_rates(n_seeds: int = N_SEEDS, n_sets: int = N_SETS) -> pd.DataFrame:
+    """Return the rates of the two t tests over subjects for the seeds that follow ``SEED``, one row each.
+
+    One set of null data can be an unlucky one; this says how much rates vary from seed to seed. The p values
+    are scipy's, which those of ``infer`` equal.
+    """
+    rows = []
+    for seed in tqdm(range(SEED + 1, SEED + 1 + n_seeds), desc="seeds", unit="seed"):
+        scores = []
+        for i in range(n_sets):
+            models, data = _null_set("subject", generator(seed, "subject", i))
+            scores.append(compare(models, data, METHOD).values)
+        first, second = np.stack(scores, axis=1)
+        p = {
+            "t test against 0": ttest_1samp(first, 0, axis=1, alternative="greater").pvalue,
+            "t test, pairwise": ttest_1samp(first - second, 0, axis=1).pvalue,
+        }
+        rows += [
+            _rate(("subject", name), int((found <= ALPHA).sum()), n_sets) | {"seed": seed}
+            for name, found in p.items()
+        ]
     return pd.DataFrame(rows)
 
 
@@ -197,6 +224,16 @@ def write_page(folder: Path = FOLDER) -> None:
     """Write the page and its figure from the tables that stand in the folder."""
     rates = pd.read_csv(folder / "rates.tsv", sep="\t")
     powers = pd.read_csv(folder / "power.tsv", sep="\t")
+    seeds = pd.read_csv(folder / "seeds.tsv", sep="\t")
+    means = seeds.groupby("test", sort=False)["rate"].mean()
+    outside = rates[rates["kept"] == "no"]
+    more = "; ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+    verdict = (
+        f"{len(outside)} of {len(rates)} rates leave their band: "
+        f"{', '.join(f'{t} {r:.4f}' for t, r in zip(outside['test'], outside['rate'], strict=True))}. "
+        if len(outside)
+        else "All rates are in their band. "
+    )
     with plotting.style():
         figure, axes = plotting.figure(1, 2, height=95, width_ratios=[1.3, 1])
         _draw_rates(axes[0, 0], rates)
@@ -213,7 +250,10 @@ def write_page(folder: Path = FOLDER) -> None:
         "![False-positive rates and power](calibration.png)\n\n"
         "a, false-positive rates with exact 95 % binomial intervals; grey, the band for exact tests; dashed, "
         "the limit for bootstrap tests, which may be conservative. b, power with its interval.\n\n"
-        f"## False positives\n\n{table(rates)}\n## Power\n\n{table(powers)}",
+        f"{verdict}The t tests over {len(seeds) // len(means)} further seeds of {N_SETS:,} sets each (the p "
+        f"values of `infer` are those of scipy's paired t test): {more}.\n\n"
+        f"## False positives\n\n{table(rates)}\n## Power\n\n{table(powers)}\n"
+        f"## The t tests with other seeds\n\n{table(seeds[['seed', 'test', 'sets', 'rate', 'low', 'high']])}",
         folder / "index.md",
     )
 
@@ -247,12 +287,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, help="data sets")
     parser.add_argument("--power", action="store_true", help="power beside rsatoolbox's instead")
+    parser.add_argument("--seeds", action="store_true", help="the t tests with ten further seeds instead")
     parser.add_argument("--page", action="store_true", help="only the page and figure, from the tables")
     parser.add_argument("--out", type=Path, help="a file for the table (.md or .tsv)")
     options = parser.parse_args()
     if not options.page:
         with threadpool_limits(1):
-            rows = power(options.n or N_POWER) if options.power else null_rates(options.n or N_SETS)
+            if options.seeds:
+                rows = seed_rates(n_sets=options.n or N_SETS)
+            else:
+                rows = power(options.n or N_POWER) if options.power else null_rates(options.n or N_SETS)
         print(table(rows))
         if options.out:
             tsv = options.out.suffix == ".tsv"

@@ -102,7 +102,7 @@ def test_step_with_a_wrong_name_is_one_line_and_2(config, study, tmp_path):
     given = json.dumps(yaml.safe_load(config.read_text())) if study == "json" else config
     found = call("step", "localise", "--study", given, "--results", tmp_path / "results")
     assert found.exit_code == 2 and found.stdout == ""
-    steps = ", ".join(repr(name) for name in ("extract", "moments", *STEPS))
+    steps = ", ".join(repr(name) for name in ("extract", "moments", "lesion-part", *STEPS))
     assert found.stderr == f"neuroalign: step must be one of {steps}; got 'localise'.\n"
 
 

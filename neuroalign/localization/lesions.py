@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from .. import io
 from ..errors import InvalidValueError, LabelError, NeuroalignError, listing
 from ..extraction import LanguageModel, lesion
+from ..seeds import generator
 from ..stats import bootstrap, p_value
 from .controls import CONTROL_KINDS, random_masks
 from .tasks import Task, item_values, outcome_of, prepare_task
@@ -30,8 +31,9 @@ def lesion_scores(
     task: Task,
     *,
     mode: str = "zero",
-    values: xr.DataArray | None = None,
+    values: np.ndarray | xr.DataArray | None = None,
     target: str = "state",
+    seed: int | None = None,
     masks_per_batch: int = 1,
     work: str | Path | None = None,
     progress: bool = True,
@@ -46,7 +48,10 @@ def lesion_scores(
     task : Task
         Such as ``MinimalPairs``.
     mode, values, target
-        Of ``extraction.lesion``; ``mode`` is ``"zero"`` or ``"mean"``.
+        Of ``extraction.lesion``.
+    seed : int, optional
+        For ``mode="resample"``: every mask sees the same draws, so that masks are paired. Sentences that are
+        read together, such as those with a common beginning, get the values of the same other stimulus.
     masks_per_batch : int
         So many masks are in force at once, each on its own copy of the sentences. Sentences' log
         probabilities are the same to float32 rounding (1e-6 of their size). Masks must then have the same
@@ -68,9 +73,13 @@ def lesion_scores(
         )
     if isinstance(masks_per_batch, bool) or not isinstance(masks_per_batch, int) or masks_per_batch < 1:
         raise InvalidValueError(f"masks_per_batch must be a positive integer; got {masks_per_batch!r}.")
+    if (mode == "resample") != (seed is not None):
+        raise InvalidValueError(
+            f"mode='resample' needs a seed, and other modes none; got mode={mode!r}, seed={seed!r}."
+        )
     for name, mask in masks.items():
         _refuse_other_model(model, name, mask)
-    keys = {name: _key(model, masks.get(name), task, mode, values, target) for name in (INTACT, *masks)}
+    keys = {name: _key(model, masks.get(name), task, mode, values, target, seed) for name in (INTACT, *masks)}
     found = {name: row for name, key in keys.items() if (row := _stored(work, name, key)) is not None}
     prepared: dict[int, Callable[[], xr.DataArray]] = {}
     with tqdm(total=len(keys), desc="lesions", unit="mask", disable=not progress, mininterval=1) as bar:
@@ -79,7 +88,8 @@ def lesion_scores(
             if len(names) not in prepared:
                 prepared[len(names)] = prepare_task(task, model, len(names))
             together = [masks[name] for name in names if name != INTACT]
-            rows = _score(model, together, prepared[len(names)], mode=mode, values=values, target=target)
+            options: dict[str, Any] = {"mode": mode, "values": values, "target": target, "seed": seed}
+            rows = _score(model, together, prepared[len(names)], **options)
             for name, row in zip(names, rows, strict=True):
                 found[name] = row
                 if work is not None:
@@ -107,12 +117,18 @@ def _groups(names: list[str], size: int) -> list[list[str]]:
 
 
 def _score(
-    model: LanguageModel, masks: list[xr.DataArray], score: Callable[[], xr.DataArray], **options: Any
+    model: LanguageModel,
+    masks: list[xr.DataArray],
+    score: Callable[[], xr.DataArray],
+    *,
+    seed: int | None,
+    **options: Any,
 ) -> list[xr.DataArray]:
     """Return the scores (item,) under each of the masks; without a mask those of the intact model."""
     if not masks:
         return [score()]
-    with lesion(model, masks if len(masks) > 1 else masks[0], **options):
+    rng = None if seed is None else generator(seed, "lesion", "resample")
+    with lesion(model, masks if len(masks) > 1 else masks[0], rng=rng, **options):
         found = score()
     return [found] if len(masks) == 1 else list(found.transpose("mask", "item"))
 
@@ -122,8 +138,9 @@ def _key(
     mask: xr.DataArray | None,
     task: Task,
     mode: str,
-    values: xr.DataArray | None,
+    values: np.ndarray | xr.DataArray | None,
     target: str,
+    seed: int | None,
 ) -> dict[str, Any]:
     units = None
     if mask is not None:
@@ -131,14 +148,20 @@ def _key(
         units = io.content_digest(mask.drop_vars(other).drop_attrs().rename("mask"))
     return {
         **({} if target == "state" else {"target": target}),
+        **({} if seed is None or mask is None else {"seed": seed}),
         "model": model.digest,
         "dtype": model.dtype,
         "lesions": list(model.lesions),
         "mask": units,
         "task": getattr(task, "digest", None) or repr(task),
         "mode": mode,
-        "values": None if values is None else io.content_digest(values.reset_coords(drop=True).drop_attrs()),
+        "values": None if values is None else _values_digest(values),
     }
+
+
+def _values_digest(values: np.ndarray | xr.DataArray) -> str:
+    plain = values if isinstance(values, xr.DataArray) else xr.DataArray(values)
+    return io.content_digest(plain.reset_coords(drop=True).drop_attrs())
 
 
 def _path(work: str | Path, name: str) -> Path:

@@ -173,6 +173,40 @@ def test_unknown_mode_is_refused_with_the_modes_there_are(model, masks):
         lesion_scores(model, masks, Spy(), mode="noise", progress=False)
 
 
+def test_resampled_lesion_has_the_values_of_other_stimuli_the_same_for_every_mask(model, masks, pairs, rng):
+    task = MinimalPairs(pairs)
+    values = rng.standard_normal((1, masks["language"].size))
+    options = {"mode": "resample", "values": values, "progress": False}
+    found = lesion_scores(model, masks, task, seed=0, **options)
+    expected = lesion_scores(model, masks, task, mode="mean", values=values[0], progress=False)
+    np.testing.assert_array_equal(found, expected)  # one other stimulus only: nothing is left to chance
+    many = rng.standard_normal((50, masks["language"].size))
+    twice = {"a": masks["language"], "b": masks["language"]}
+    first, again, other = (
+        lesion_scores(model, twice, task, mode="resample", values=many, seed=seed, progress=False)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first.sel(mask="a"), first.sel(mask="b"))
+    assert (first.sel(mask="a") != other.sel(mask="a")).any()
+
+
+def test_resampled_work_of_another_seed_is_not_used(model, masks, rng, tmp_path):
+    values, task = rng.standard_normal((5, masks["language"].size)), Spy()
+    one = {"language": masks["language"]}
+    for seed in (0, 1, 0):
+        lesion_scores(
+            model, one, task, mode="resample", values=values, seed=seed, work=tmp_path, progress=False
+        )
+    assert task.n_scored == 1 + 3
+
+
+@pytest.mark.parametrize(("mode", "seed"), [("zero", 0), ("resample", None)])
+def test_seed_belongs_to_resampling(model, masks, mode, seed):
+    with pytest.raises(InvalidValueError, match=r"mode='resample' needs a seed, and other modes none"):
+        lesion_scores(model, masks, Spy(), mode=mode, seed=seed)
+
+
 def test_run_that_was_interrupted_goes_on_where_it_stopped(model, masks, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         lesion_scores(model, masks, Spy(broken_at=2), work=tmp_path, progress=False)

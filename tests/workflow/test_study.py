@@ -27,6 +27,7 @@ PARTS_OF = {
     what: {f"score_{what}_{i}" for i in range(PARTS)}
     for what in ("lesions", "sweep", "paradigms", "dissociation")
 }
+A_HANG = 1800  # seconds: several times what a loaded machine takes
 KINDS = ("pdf", "png", "tsv", "json", "provenance.json")
 ALL_OF_IT = {
     "extract_localizer_trained",
@@ -113,7 +114,7 @@ class Clone:
 
     def call(self, command: str, config: Path, folder: Path) -> tuple[int, str]:
         with self.start(command, config, folder) as process:
-            said, _ = process.communicate(timeout=280)
+            said, _ = process.communicate(timeout=A_HANG)
         return process.returncode, said
 
     def planned(self, config: Path, folder: Path) -> set[str]:
@@ -183,7 +184,7 @@ def whole(clone, tmp_path_factory) -> Whole:
             time.sleep(0.05)
         second = clone.call("run", config, folder)
         is_lock_kept = lock.exists()
-        said, _ = first.communicate(timeout=280)
+        said, _ = first.communicate(timeout=A_HANG)
     return Whole(folder, config, first.returncode, said, second, is_lock_kept)
 
 

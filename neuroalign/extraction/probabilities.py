@@ -62,7 +62,7 @@ def prepare_sentences(
         How many masks ``lesion`` will have in force at once.
     share_prefixes : bool
     batch_tokens : int
-        Tokens read at once. The logits never take more than 100 MB, unless one tree does.
+        Tokens read at once; fewer where their logits would take more than 100 MB, unless one tree does.
 
     Raises
     ------
@@ -85,9 +85,7 @@ def prepare_sentences(
     start = _prefix_ids(model, prefix)
     tokens = _sentence_ids(model, sentences, start)
     limits = {
-        "n_prefix": len(start),
-        "max_nodes": max(1, batch_tokens // n_masks),
-        "max_heads": max(1, int(LOGITS_BYTES / (4 * len(model.tokenizer) * n_masks))),
+        "max_nodes": max(1, min(batch_tokens, int(LOGITS_BYTES / (4 * len(model.tokenizer)))) // n_masks),
         "pad": 0 if model.tokenizer.pad_token_id is None else int(model.tokenizer.pad_token_id),
     }
     forest = trees(tokens, share=share_prefixes and _can_share(model, tokens))

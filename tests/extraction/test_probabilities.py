@@ -39,7 +39,7 @@ def test_log_probs_equal_a_slow_computation(decoder, prefix, share, batch_tokens
     prepared = prepare_sentences(
         decoder, SENTENCES, prefix=prefix, share_prefixes=share, batch_tokens=batch_tokens
     )
-    assert (prepared.n_read < prepared.n_tokens) == share
+    assert (prepared.n_read < prepared.n_tokens - len(SENTENCES)) == share
     found = sentence_log_probs(decoder, prepared, progress=False)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, [slow(decoder, text, prefix) for text in SENTENCES], atol=1e-4)
@@ -72,7 +72,7 @@ def test_model_that_misreads_trees_reads_sentence_by_sentence(decoder, monkeypat
 
     monkeypatch.setattr(type(decoder.module), "forward", without_positions)
     prepared = prepare_sentences(decoder, SENTENCES, prefix="<|endoftext|>")
-    assert prepared.n_read == prepared.n_tokens
+    assert prepared.n_read == prepared.n_tokens - len(SENTENCES)
     found = sentence_log_probs(decoder, prepared, progress=False)
     np.testing.assert_allclose(found, [slow(decoder, s, "<|endoftext|>") for s in SENTENCES], atol=1e-4)
 
@@ -93,10 +93,23 @@ def test_hooks_are_gone_afterwards(decoder, hook_count):
 def test_trees_share_what_is_shared():
     found = trees([[1, 2, 3], [1, 2, 4, 5], [6, 7]], share=True)
     shared = next(tree for tree in found if len(tree.paths) == 2)
-    assert shared.ids.tolist() == [1, 2, 3, 4, 5]
-    assert shared.parent.tolist() == [-1, 0, 1, 1, 3]
-    assert shared.depth.tolist() == [0, 1, 2, 2, 3]
-    assert [(i, path.tolist()) for i, path in shared.paths] == [(0, [0, 1, 2]), (1, [0, 1, 3, 4])]
+    assert shared.ids.tolist() == [1, 2, 4]  # nothing follows 3 and 5, so they are asked for but not read
+    assert shared.parent.tolist() == [-1, 0, 1]
+    assert shared.depth.tolist() == [0, 1, 2]
+    assert list(zip(shared.head.tolist(), shared.target.tolist(), strict=True)) == [
+        (0, 2),
+        (1, 3),
+        (1, 4),
+        (2, 5),
+    ]
+    assert [(i, path.tolist()) for i, path in shared.paths] == [(0, [0, 1]), (1, [0, 2, 3])]
+
+
+def test_a_sentence_that_begins_another_and_one_told_twice():
+    (found,) = trees([[1, 2], [1, 2, 3], [1, 2, 3]], share=True)
+    assert found.ids.tolist() == [1, 2]
+    assert found.is_chain
+    assert [(i, path.tolist()) for i, path in found.paths] == [(0, [0]), (1, [0, 1]), (2, [0, 1])]
 
 
 def test_errors_say_what_and_where(decoder, build):

@@ -9,8 +9,8 @@ import numpy as np
 
 __all__ = ["SentenceBatch", "Tree", "batches", "common_prefix", "trees"]
 
-# Larger trees share more, but attention looks at pairs of their tokens. Of BLiMP's 1,457,000 tokens 746,000 are
-# read; with trees of 64 and of 256 they would be 781,000 and 730,000.
+# Larger trees share more, but attention looks at pairs of their tokens. Of BLiMP's 1,457,000 tokens 746,000
+# are read; with trees of 64 and of 256 they would be 781,000 and 730,000.
 MAX_NODES = 128
 
 

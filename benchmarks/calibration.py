@@ -4,8 +4,8 @@
 chosen before any run), tests each at .05 and prints the rates with exact binomial intervals (Clopper &
 Pearson 1934); ``--power`` compares the power with rsatoolbox's at equal draws on 200 sets with an effect.
 Without a number the table is kept in ``docs/calibration`` and the page and its figure are made anew;
-``--seeds`` repeats the two t tests with ten further seeds; ``--page`` only makes the page; ``--out`` writes
-the table elsewhere.
+``--seeds`` repeats the tests over subjects with ten further seeds; ``--page`` only makes the page; ``--out``
+writes the table elsewhere.
 
 Null data sets, 8 subjects, 14 stimuli, two models:
 
@@ -40,6 +40,7 @@ from neuroalign.rsa import compare
 from neuroalign.rsa.inference import infer
 from neuroalign.schema import make_rdm
 from neuroalign.seeds import generator
+from neuroalign.stats import p_value, sign_flips
 
 __all__ = ["null_rates", "power", "seed_rates", "table", "write_page"]
 
@@ -59,6 +60,9 @@ EXACT, AT_MOST = (0.044, 0.056), 0.060
 TESTS = {
     ("subject", "t test against 0"): True,
     ("subject", "t test, pairwise"): True,
+    ("subject", "sign flips against 0"): True,
+    ("subject", "sign flips, pairwise"): True,
+    ("subject", "sign flips, max over models"): True,
     ("subject", "permutation of stimuli"): True,
     ("subject", "permutation of stimuli, max over models"): True,
     ("subject", "bootstrap over subjects: t against 0"): False,
@@ -118,7 +122,7 @@ def power(n_sets: int = N_POWER, *, seed: int = SEED) -> pd.DataFrame:
 
 
 def seed_rates(n_seeds: int = N_SEEDS, n_sets: int = N_SETS) -> pd.DataFrame:
-    """Return the rates of the two t tests over subjects for the seeds that follow ``SEED``, one row each.
+    """Return the rates of the tests over subjects for the seeds that follow ``SEED``, one row each.
 
     One set of null data can be an unlucky one; this says how much rates vary from seed to seed. The p values
     are scipy's, which those of ``infer`` equal.
@@ -130,9 +134,12 @@ def seed_rates(n_seeds: int = N_SEEDS, n_sets: int = N_SETS) -> pd.DataFrame:
             models, data = _null_set("subject", generator(seed, "subject", i))
             scores.append(compare(models, data, METHOD).values)
         first, second = np.stack(scores, axis=1)
+        apart = first - second
         p = {
             "t test against 0": ttest_1samp(first, 0, axis=1, alternative="greater").pvalue,
-            "t test, pairwise": ttest_1samp(first - second, 0, axis=1).pvalue,
+            "t test, pairwise": ttest_1samp(apart, 0, axis=1).pvalue,
+            "sign flips against 0": p_value(first.mean(axis=1), sign_flips(first.T)),
+            "sign flips, pairwise": p_value(apart.mean(axis=1), sign_flips(apart.T), tail="two-sided"),
         }
         rows += [
             _rate(("subject", name), int((found <= ALPHA).sum()), n_sets) | {"seed": seed}
@@ -177,6 +184,9 @@ def _p_values(
     if kind == "subject":
         yield "t test against 0", float(plain["zero_p"][0])
         yield "t test, pairwise", float(plain["pairwise_p"][0, 1])
+        yield "sign flips against 0", float(plain["zero_p_flip"][0])
+        yield "sign flips, pairwise", float(plain["pairwise_p_flip"][0, 1])
+        yield "sign flips, max over models", float(plain["zero_p_flip_max"].min())
     bootstrap = "subject" if kind == "subject" else "both"
     name = f"bootstrap over {'subjects' if kind == 'subject' else 'both'}"
     found = infer(models, data, method=METHOD, bootstrap=bootstrap, n=N_DRAWS, rng=rng)
@@ -250,10 +260,12 @@ def write_page(folder: Path = FOLDER) -> None:
         "![False-positive rates and power](calibration.png)\n\n"
         "a, false-positive rates with exact 95 % binomial intervals; grey, the band for exact tests; dashed, "
         "the limit for bootstrap tests, which may be conservative. b, power with its interval.\n\n"
-        f"{verdict}The t tests over {len(seeds) // len(means)} further seeds of {N_SETS:,} sets each (the p "
+        f"{verdict}The t tests are exact for normal scores only, sign flips for any that are symmetric. The "
+        f"tests over subjects in {len(seeds) // len(means)} further seeds of {N_SETS:,} sets each (the p "
         f"values of `infer` are those of scipy's paired t test): {more}.\n\n"
         f"## False positives\n\n{table(rates)}\n## Power\n\n{table(powers)}\n"
-        f"## The t tests with other seeds\n\n{table(seeds[['seed', 'test', 'sets', 'rate', 'low', 'high']])}",
+        f"## Tests over subjects with other seeds\n\n"
+        f"{table(seeds[['seed', 'test', 'sets', 'rate', 'low', 'high']])}",
         folder / "index.md",
     )
 
@@ -287,7 +299,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, help="data sets")
     parser.add_argument("--power", action="store_true", help="power beside rsatoolbox's instead")
-    parser.add_argument("--seeds", action="store_true", help="the t tests with ten further seeds instead")
+    parser.add_argument(
+        "--seeds", action="store_true", help="tests over subjects with ten further seeds instead"
+    )
     parser.add_argument("--page", action="store_true", help="only the page and figure, from the tables")
     parser.add_argument("--out", type=Path, help="a file for the table (.md or .tsv)")
     options = parser.parse_args()

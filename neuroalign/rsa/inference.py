@@ -82,9 +82,9 @@ def infer(
         As in ``compare``. ``tau-a``, ``tau-b``, ``bures`` and missing pairs take the slow path of one sample
         at a time; ``riemannian`` can only resample subjects.
     bootstrap : {"both", "subject", "stimulus", None}
-        What new samples are imagined of. None tests over the subjects themselves.
+        What new samples are imagined of. None tests over the subjects themselves, by t and by sign flips.
     n : int
-        Draws.
+        Draws. Degrees of freedom count that the variance of few draws is uncertain (``stats.effective_dof``).
     rng : numpy.random.Generator, optional
         Needed for draws, folds and permutations; one number is taken from it.
     first : int
@@ -122,6 +122,9 @@ def infer(
         - ``zero_*`` (model,) tests against 0, ``ceiling_*`` (model,) against the lower bound, ``pairwise_*``
           (model, model_b) of estimate less estimate_b: ``t``, ``p``, ``p_fdr``, ``p_holm``, and from the
           draws ``p_bootstrap``, ``p_max`` (see ``stats.resampled_tests``);
+        - without draws, of the subjects' scores: ``zero_p_flip``, ``pairwise_p_flip``, exact p under flips of
+          the subjects' signs, and ``*_p_flip_max``, family-wise (``stats.sign_flips``). All patterns of up to
+          12 subjects; of more, 9,999 are drawn where there is an ``rng``, else these four are left out;
         - ``permutation_p``, ``permutation_p_fdr``, ``permutation_p_max`` (model,);
         - ``draw_estimate`` (draw, repeat, kind, model), ``draw_ceiling`` (draw, repeat, kind, bound), the
           draws themselves (``draw_subject``, ``draw_stimulus``, ``draw_redrawn``) and ``n_undefined_draws``
@@ -166,7 +169,8 @@ def infer(
         )
     repeats = _whole(n_repeats, "n_repeats", 1) if max(k) > 1 else 0
     sizes = (len(rows), n_stimuli_of_pairs(rows.shape[1]))
-    needs = (bootstrap is not None and draws is None) or repeats or n_permutations
+    flips = bootstrap is None and rng is not None and len(rows) > stats.ENUMERATED
+    needs = (bootstrap is not None and draws is None) or repeats or n_permutations or flips
     seed = _seed(rng, draws) if needs else -1
     run = Resampling(parts, rows, method, k, repeats, pooling, ceiling)
     found = run.estimate(seed).assign_coords(model=names, subject=subjects)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .. import stats
+from ..seeds import generator
 
 __all__ = ["RECORDED", "summarised"]
 
@@ -22,6 +23,8 @@ RECORDED = (
     "draw_stimulus_order",
     "permutation_estimate",
 )
+# Patterns of signs drawn where there are too many to list; p cannot go below 1 / (1 + N_FLIPS).
+N_FLIPS = 9_999
 TESTS = ("t", "p", "p_fdr", "p_holm", "p_bootstrap", "p_max")
 
 
@@ -35,7 +38,7 @@ def summarised(found: xr.Dataset) -> xr.Dataset:
         found.attrs["n_draws"] = found.sizes["draw"]
         found.attrs["n_redrawn"] = int(found["draw_redrawn"].sum())
     elif found.attrs["n_subjects"] > 1:
-        found = _with_tests(found, None, None)
+        found = _with_flips(_with_tests(found, None, None))
     if "permutation_estimate" in found:
         found = _with_permutations(found)
     return found
@@ -43,7 +46,9 @@ def summarised(found: xr.Dataset) -> xr.Dataset:
 
 def _with_tests(found: xr.Dataset, draws: np.ndarray | None, ceilings: xr.DataArray | None) -> xr.Dataset:
     attrs = found.attrs
-    dof = _dof(attrs)
+    dof: float = _dof(attrs)
+    if draws is not None:
+        dof = stats.effective_dof(dof, len(draws))
     estimate = found["estimate"].values
     tail = attrs["alternative"]
     one = _tested(found, estimate, _values(found, draws), dof, tail)
@@ -71,7 +76,7 @@ def _with_tests(found: xr.Dataset, draws: np.ndarray | None, ceilings: xr.DataAr
 
 
 def _pairwise(
-    found: xr.Dataset, estimate: np.ndarray, draws: np.ndarray | None, dof: int
+    found: xr.Dataset, estimate: np.ndarray, draws: np.ndarray | None, dof: float
 ) -> dict[str, tuple[Any, ...]]:
     k = len(estimate)
     a, b = np.triu_indices(k, 1)
@@ -81,20 +86,19 @@ def _pairwise(
     )
     dims = ("model", "model_b")
 
-    def spread(x: np.ndarray, sign: float = 1.0) -> np.ndarray:
-        full = np.full((k, k), np.nan)
-        full[a, b], full[b, a] = x, sign * x
-        return full
-
     spreads = {
-        f"pairwise_{name}": (dims, spread(getattr(tests, name), -1.0 if name == "t" else 1.0))
+        f"pairwise_{name}": (dims, _square(getattr(tests, name), k, -1.0 if name == "t" else 1.0))
         for name in TESTS
     }
-    return {"variance_difference": (dims, spread(variance)), **spreads}
+    return {"variance_difference": (dims, _square(variance, k)), **spreads}
 
 
 def _against_ceiling(
-    found: xr.Dataset, estimate: np.ndarray, draws: np.ndarray | None, ceilings: xr.DataArray | None, dof: int
+    found: xr.Dataset,
+    estimate: np.ndarray,
+    draws: np.ndarray | None,
+    ceilings: xr.DataArray | None,
+    dof: float,
 ) -> dict[str, tuple[Any, ...]]:
     values = _values(found, draws)
     bounds = found["subject_ceiling"].values.T if ceilings is None else ceilings.values
@@ -114,7 +118,7 @@ def _against_ceiling(
 
 
 def _tested(
-    found: xr.Dataset, estimate: np.ndarray, values: np.ndarray, dof: int, tail: str
+    found: xr.Dataset, estimate: np.ndarray, values: np.ndarray, dof: float, tail: str
 ) -> tuple[np.ndarray, stats.ResampledTests]:
     """Return variances and tests of k estimates from draws (draw, repeat, kind, k) or subjects by subject."""
     variance = _variance(found, values)
@@ -159,19 +163,59 @@ def _with_permutations(found: xr.Dataset) -> xr.Dataset:
     null, observed = found["permutation_estimate"].values, found["estimate"].values
     tail = found.attrs["alternative"]
     p = stats.p_value(observed, null, tail=tail)
-    sign = -1.0 if tail == "less" else 1.0
     found["permutation_p"] = ("model", p)
     found["permutation_p_fdr"] = ("model", stats.fdr(p))
-    found["permutation_p_max"] = (
-        "model",
-        stats.max_p(sign * observed, sign * null, two_sided=tail == "two-sided"),
-    )
+    found["permutation_p_max"] = ("model", _largest(observed, null, tail))
     found.attrs["n_permutations"] = len(null)
     return found
 
 
 def _dof(attrs: dict[str, Any]) -> int:
+    """Return the smallest number of sampled items less one."""
     sizes = {"subject": attrs["n_subjects"], "stimulus": attrs["n_stimuli"]}
     if attrs["bootstrap"] == "both":
         return min(sizes.values()) - 1
     return sizes.get(attrs["bootstrap"], attrs["n_subjects"]) - 1
+
+
+def _with_flips(found: xr.Dataset) -> xr.Dataset:
+    """Return a Dataset with exact tests of the subjects' own scores, where signs can be flipped."""
+    attrs = found.attrs
+    if attrs["n_subjects"] > stats.ENUMERATED and attrs["seed"] < 0:
+        return found
+    scores, tail = found["score"].values.T, attrs["alternative"]
+    k = scores.shape[1]
+    found = found.assign(
+        {f"zero_{name}": ("model", p) for name, p in _flipped(scores, tail, attrs["seed"]).items()}
+    )
+    if k > 1:
+        a, b = np.triu_indices(k, 1)
+        tests = _flipped(scores[:, a] - scores[:, b], "two-sided", attrs["seed"])
+        dims = ("model", "model_b")
+        found = found.assign({f"pairwise_{name}": (dims, _square(p, k)) for name, p in tests.items()})
+    return found
+
+
+def _flipped(values: np.ndarray, tail: str, seed: int) -> dict[str, np.ndarray]:
+    rng = generator(seed, "sign-flip") if seed >= 0 else None
+    null = stats.sign_flips(values, n=N_FLIPS, rng=rng)
+    observed = _mean(values)
+    return {"p_flip": stats.p_value(observed, null, tail=tail), "p_flip_max": _largest(observed, null, tail)}
+
+
+def _largest(observed: np.ndarray, null: np.ndarray, tail: str) -> np.ndarray:
+    sign = -1.0 if tail == "less" else 1.0
+    return stats.max_p(sign * observed, sign * null, two_sided=tail == "two-sided")
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    return np.where(known, values, 0.0).sum(axis=0) / np.where(count, count, np.nan)
+
+
+def _square(x: np.ndarray, k: int, sign: float = 1.0) -> np.ndarray:
+    """Return values of pairs of k models as (k, k), NaN on the diagonal."""
+    full = np.full((k, k), np.nan)
+    full[np.triu_indices(k, 1)] = x
+    return np.where(np.isnan(full), sign * full.T, full)

@@ -3,14 +3,16 @@
 from .bootstraps import Bootstrap, bootstrap
 from .ceilings import mean_of_others, noise_ceiling, spearman_brown, split_half
 from .correction import fdr, holm, max_p
+from .flips import ENUMERATED, sign_flips
 from .intersubject import by_subject, isc
 from .means import mean_tests
 from .permutations import block_shuffle, circular_shift, p_value, permutation, shuffle
 from .preparation import detrend_linear, prepare_series, standardize
-from .resampled import ResampledTests, dual_variance, resampled_tests
+from .resampled import ResampledTests, dual_variance, effective_dof, resampled_tests
 from .scores import SCORES, explained_variance, is_constant, mse, pearson_r, r2, spearman
 
 __all__ = [
+    "ENUMERATED",
     "SCORES",
     "Bootstrap",
     "ResampledTests",
@@ -20,6 +22,7 @@ __all__ = [
     "circular_shift",
     "detrend_linear",
     "dual_variance",
+    "effective_dof",
     "explained_variance",
     "fdr",
     "holm",
@@ -37,6 +40,7 @@ __all__ = [
     "r2",
     "resampled_tests",
     "shuffle",
+    "sign_flips",
     "spearman",
     "spearman_brown",
     "split_half",

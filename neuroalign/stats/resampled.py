@@ -14,7 +14,7 @@ from ..errors import InvalidValueError, ShapeError, choice
 from .correction import fdr, holm, max_p
 from .permutations import TAILS, p_value
 
-__all__ = ["ResampledTests", "dual_variance", "resampled_tests", "standardized_draws"]
+__all__ = ["ResampledTests", "dual_variance", "effective_dof", "resampled_tests", "standardized_draws"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def resampled_tests(
     variance: Any,
     draws: Any | None = None,
     *,
-    dof: int,
+    dof: float,
     tail: str = "two-sided",
     level: float = 0.95,
 ) -> ResampledTests:
@@ -76,8 +76,9 @@ def resampled_tests(
         Of the estimates, corrected (``dual_variance``, or n / (n - 1) times that of the draws).
     draws : array (n_draws, k), optional
         NaN marks an undefined draw; it is left out of that statistic's tests, and of ``p_max`` as a whole.
-    dof : int
-        The smallest number of sampled items less one.
+    dof : float
+        The smallest number of sampled items less one; ``effective_dof`` of it where the variance is that of
+        draws.
     tail : {"greater", "less", "two-sided"}
     level : float
         Of the intervals.
@@ -101,9 +102,9 @@ def resampled_tests(
     """
     estimate = as_float(estimate, name="estimate", ndim=1, finite=False)
     variance = as_float(variance, name="variance", ndim=1, finite=False)
-    if variance.shape != estimate.shape or dof < 1:
+    if variance.shape != estimate.shape or dof <= 0:
         raise ShapeError(
-            f"{len(estimate)} estimates need as many variances and at least 1 degree of freedom; got "
+            f"{len(estimate)} estimates need as many variances and positive degrees of freedom; got "
             f"{len(variance)} and {dof}."
         )
     if tail not in TAILS:
@@ -125,6 +126,35 @@ def resampled_tests(
     return ResampledTests(
         t, p, fdr(p), holm(p), p_bootstrap, p_max, estimate - half, estimate + half, ends[0], ends[1]
     )
+
+
+def effective_dof(dof: float, n_draws: int) -> float:
+    r"""Return the degrees of freedom of a variance that was itself estimated from draws.
+
+    The variance of the estimate varies from data set to data set, relative to its square by 2 / dof, and
+    that of R draws about it by 2 / (R - 1). Together (Satterthwaite's approximation)
+
+    .. math:: \frac{1}{\nu} = \frac{1}{dof} + \frac{1}{R - 1},
+
+    without which few draws make a t test liberal: with 7 degrees of freedom and 199 draws its rate at .05 is
+    .051.
+
+    Parameters
+    ----------
+    dof : float
+        The smallest number of sampled items less one.
+    n_draws : int
+
+    References
+    ----------
+    Satterthwaite 1946, Biometrics Bulletin 2:110.
+
+    Examples
+    --------
+    >>> round(effective_dof(7, 199), 2)
+    6.76
+    """
+    return 1 / (1 / dof + 1 / max(n_draws - 1, 1))
 
 
 def standardized_draws(draws: np.ndarray) -> np.ndarray:
@@ -172,13 +202,13 @@ def dual_variance(
     return np.minimum(np.maximum(np.maximum(variance, a * subject), b * stimulus), both)
 
 
-def _p_of_t(t: np.ndarray, dof: int, tail: str) -> np.ndarray:
+def _p_of_t(t: np.ndarray, dof: float, tail: str) -> np.ndarray:
     if tail == "two-sided":
         return 2 * t_distribution.sf(np.abs(t), dof)
     return t_distribution.sf(t if tail == "greater" else -t, dof)
 
 
-def _p_of_draws(t: np.ndarray, shape: np.ndarray, dof: int, tail: str) -> tuple[np.ndarray, np.ndarray]:
+def _p_of_draws(t: np.ndarray, shape: np.ndarray, dof: float, tail: str) -> tuple[np.ndarray, np.ndarray]:
     z = norm.isf(t_distribution.sf(t, dof))
     z = np.where(np.isinf(z), norm.ppf(t_distribution.cdf(t, dof)), z)
     mirrored = -shape
@@ -198,7 +228,7 @@ def _p_of_draws(t: np.ndarray, shape: np.ndarray, dof: int, tail: str) -> tuple[
 
 
 def _expanded(
-    estimate: np.ndarray, error: np.ndarray, shape: np.ndarray, dof: int, level: float
+    estimate: np.ndarray, error: np.ndarray, shape: np.ndarray, dof: float, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the interval of the values that the two-sided test would not refuse."""
     some = ~np.isnan(shape).all(axis=0)

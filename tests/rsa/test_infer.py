@@ -184,6 +184,32 @@ def test_without_a_bootstrap_the_test_is_the_t_test_over_subjects(models, data):
     assert "zero_p_bootstrap" not in found
 
 
+def test_without_a_bootstrap_signs_of_subjects_are_flipped_too(models, data):
+    found = infer(models, data, method="pearson", bootstrap=None)
+    scores = found["score"].values.T
+    expected = stats.p_value(scores.mean(axis=0), stats.sign_flips(scores))
+    np.testing.assert_allclose(found["zero_p_flip"], expected)
+    apart = scores[:, :1] - scores[:, 1:2]
+    paired = stats.p_value(apart.mean(axis=0), stats.sign_flips(apart), tail="two-sided")
+    assert float(found["pairwise_p_flip"][0, 1]) == float(found["pairwise_p_flip"][1, 0]) == float(paired[0])
+    assert np.isnan(found["pairwise_p_flip"].values.diagonal()).all()
+    assert (found["zero_p_flip_max"] >= found["zero_p_flip"]).all()
+
+
+def test_signs_of_many_subjects_are_drawn_from_the_generator(models):
+    rng = np.random.default_rng(3)
+    many = make_rdm(
+        rng.random((13, models.sizes["pair"])), NAMES, dims=["subject"], coords={"subject": np.arange(13)}
+    )
+    without = infer(models, many, method="pearson", bootstrap=None)
+    assert "zero_p_flip" not in without
+    one, two = (
+        infer(models, many, method="pearson", bootstrap=None, rng=np.random.default_rng(0)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one["zero_p_flip"], two["zero_p_flip"])
+    np.testing.assert_allclose(one["zero_p_flip"], one["zero_p"], atol=0.05)
+
+
 def test_estimates_and_ceiling_are_those_of_the_data_as_they_are(models, data):
     found = infer(models, data, method="whitened-pearson", n=5, rng=np.random.default_rng(0))
     np.testing.assert_allclose(found["score"], compare_rows(models.values, data.values, "whitened-pearson"))

@@ -85,12 +85,16 @@ class Localizer(Section):
 
 
 class Lesions(Section):
-    """What is silenced, on which task, against how many random masks of each kind."""
+    """What is silenced, on which task, against how many random masks of each kind.
+
+    The language units without outliers have random masks of their own, ``n_controls`` of them where not said.
+    """
 
     pairs: str = "embedded"
     per_paradigm: Count | None = None
     prefix: str | None = "<|endoftext|>"
     n_controls: Count = 20
+    n_controls_without_outliers: Count | None = None
     kinds: Annotated[
         tuple[Literal["uniform", "layer-matched", "norm-matched"], ...],
         AfterValidator(_some_once),

@@ -251,6 +251,7 @@ OTHER = {
         "per_paradigm": 3,
         "prefix": None,
         "n_controls": 3,
+        "n_controls_without_outliers": 3,
         "kinds": ("uniform",),
         "outlier_factor": 3.0,
         "n_bootstrap": 3,

@@ -78,14 +78,15 @@ def _masks(
         groups[kind] = [f"{kind}-{i:03d}" for i in range(section.n_controls)]
         drawn |= dict(zip(groups[kind], random.drop_vars("n_unmatched"), strict=True))
     if has_outliers:
+        n = section.n_controls_without_outliers or section.n_controls
         random = random_masks(
             masks["language without outliers"],
             "layer-matched",
-            section.n_controls,
+            n,
             rng=generator(seed, "lesions", NO_OUTLIERS),
             exclude=language | outlier,
         )
-        groups[NO_OUTLIERS] = [f"{NO_OUTLIERS}-{i:03d}" for i in range(section.n_controls)]
+        groups[NO_OUTLIERS] = [f"{NO_OUTLIERS}-{i:03d}" for i in range(n)]
         drawn |= dict(zip(groups[NO_OUTLIERS], random.drop_vars("n_unmatched"), strict=True))
     notes: dict[str, object] = {
         "n_language": int(language.sum()),

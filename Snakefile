@@ -42,6 +42,7 @@ include: "analyses/story_rsa/rules.smk"
 include: "analyses/unit_alignment/rules.smk"
 include: "analyses/object_rsa/rules.smk"
 include: "analyses/topological_rsa/rules.smk"
+include: "analyses/v1_encoding/rules.smk"
 
 
 rule report:

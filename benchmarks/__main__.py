@@ -10,7 +10,18 @@ from threadpoolctl import threadpool_limits
 
 from neuroalign.io import write_text
 
-from . import comparators, dissimilarities, extraction, inference, lesions, rdms, ridge, searchlight
+from . import (
+    banded,
+    comparators,
+    dissimilarities,
+    extraction,
+    inference,
+    lesions,
+    rdms,
+    ridge,
+    searchlight,
+    small_ridge,
+)
 from .results import page
 
 BENCHMARKS = {
@@ -22,6 +33,8 @@ BENCHMARKS = {
     "inference": inference,
     "searchlight": searchlight,
     "ridge": ridge,
+    "banded": banded,
+    "small_ridge": small_ridge,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 N_THREADS = 1

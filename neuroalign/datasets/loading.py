@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidValueError, choice, listing
-from . import alice, finger7t, kriegeskorte, language, n400
+from . import alice, finger7t, haxby, kriegeskorte, language, n400, szinte
 from .sources import open_source
 
 __all__ = ["LOADERS", "load"]
@@ -30,6 +30,8 @@ LOADERS: dict[str, dict[str, Callable[..., Any]]] = {
         "stimuli": kriegeskorte.stimuli,
     },
     "finger7t": {"responses": finger7t.responses, "models": finger7t.models},
+    "haxby_slice": {"series": haxby.series, "events": haxby.events},
+    "szinte_prf_v1": {"series": szinte.series, "stimulus": szinte.stimulus},
     "n400_group_eeg": {"evoked": n400.evoked},
     "langloc_stimuli": {"stimuli": language.langloc},
     "blimp": {"pairs": language.blimp},

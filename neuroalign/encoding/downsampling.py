@@ -15,7 +15,7 @@ from ..schema import align, check
 
 __all__ = ["METHODS", "to_trs"]
 
-METHODS = ("average", "sum", "lanczos", "lanczos-normalized")
+METHODS = ("average", "sum", "lanczos", "lanczos-normalized", "sinc")
 ANCHORS = ("onset", "midpoint")
 WINDOW = 3
 SLACK = 1e-9
@@ -42,7 +42,9 @@ def to_trs(
       :math:`L(x) = 3 \sin(\pi x) \sin(\pi x / 3) / (\pi x)^2` for :math:`|x| \le 3` and 0 beyond: a
       low-pass filter at the Nyquist rate of the volumes. Not normalised, as the field uses it: the more
       words, the larger the sum;
-    - ``lanczos-normalized``: divided by the sum of the weights, a smooth average.
+    - ``lanczos-normalized``: divided by the sum of the weights, a smooth average;
+    - ``sinc``: the sum over all words with weights :math:`\sin(\pi x) / (\pi x)`, the ideal low-pass filter
+      that the Lanczos weights approximate. Not normalised; every word reaches every volume.
 
     Parameters
     ----------
@@ -93,7 +95,8 @@ def to_trs(
     values = as_float(activations.values, name="activations")
     times, moments = _checked_times(times, tr), _moments(words, at)
     inside = _bins(times, moments, tr)
-    weights, empty = _scaled(_lanczos(times, moments, tr) if "lanczos" in method else inside, method)
+    filtered = "lanczos" in method or method == "sinc"
+    weights, empty = _scaled(_filter(times, moments, tr, method) if filtered else inside, method)
     coords = {str(k): c.variable for k, c in activations.coords.items() if "stimulus" not in c.dims}
     return xr.DataArray(
         weights @ values,
@@ -153,7 +156,9 @@ def _scaled(weights: sparse.csr_matrix, method: str) -> tuple[sparse.csr_matrix,
     return weights, empty
 
 
-def _lanczos(times: np.ndarray, moments: np.ndarray, tr: float) -> sparse.csr_matrix:
+def _filter(times: np.ndarray, moments: np.ndarray, tr: float, method: str) -> sparse.csr_matrix:
     x = (times[:, None] + tr / 2 - moments) / tr
-    weights = np.where(np.abs(x) < WINDOW, np.sinc(x) * np.sinc(x / WINDOW), 0.0)
+    weights = np.sinc(x)
+    if method != "sinc":
+        weights = np.where(np.abs(x) < WINDOW, weights * np.sinc(x / WINDOW), 0.0)
     return sparse.csr_matrix(weights)

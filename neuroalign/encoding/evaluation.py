@@ -12,9 +12,10 @@ from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, ShapeError, choice
 from ..schema import align, labels
 from ..stats import SCORES, is_constant
+from .bands import with_bands
 from .splits import Splits, check_splits, is_shuffled
 
-__all__ = ["evaluate"]
+__all__ = ["cross_validated_predictions", "evaluate"]
 
 ROWS = ("time", "stimulus")
 CONVENTIONS = {"folds": "average of fold scores", "pooled": "pooled predictions"}
@@ -41,7 +42,8 @@ def evaluate(
     Parameters
     ----------
     model : estimator
-        Anything with scikit-learn's ``fit`` and ``predict`` for several targets; never fitted itself.
+        Anything with scikit-learn's ``fit`` and ``predict`` for several targets; never fitted itself. One
+        that asks for ``bands`` is told the features' coordinate ``band``.
     X : DataArray (time, feature) or (stimulus, feature)
         The second dim may have any name.
     Y : DataArray (time, neuroid) or (stimulus, neuroid)
@@ -91,12 +93,10 @@ def evaluate(
         if value not in allowed:
             raise choice(value, allowed, name=name)
     X, Y, Y_test = _aligned(X, Y, Y if Y_test is None else Y_test)
-    folds = check_splits(splits, len(X))
-    if X.dims[0] == "time" and not shuffled:
-        _refuse_shuffled(folds)
+    folds = _folds(splits, X, shuffled)
     x, y = as_float(X.values, name="X"), as_float(Y.values, name="Y")
     truth = y if Y_test is Y else as_float(Y_test.values, name="Y_test")
-    predictions, alphas = _predict(model, x, y, folds, standardize)
+    predictions, alphas = _predict(with_bands(model, X), x, y, folds, standardize)
     if convention == "pooled":
         rows = _pooled_rows(folds)
         scores = SCORES[metric](truth[rows], np.concatenate(predictions))
@@ -105,6 +105,66 @@ def evaluate(
         scores = np.stack([SCORES[metric](truth[test], found) for (_, test), found in pairs])
     attrs = {"metric": metric, "convention": CONVENTIONS[convention], "standardized": int(standardize)}
     return _labelled(scores, alphas, Y, folds, attrs)
+
+
+def cross_validated_predictions(
+    model: Any,
+    X: xr.DataArray,
+    Y: xr.DataArray,
+    *,
+    splits: Any,
+    standardize: bool = True,
+    shuffled: bool = False,
+) -> xr.DataArray:
+    """Return the predictions of every row by the model of the fold that never saw it, for ``score_tests``.
+
+    Folds are fitted as in ``evaluate``.
+
+    Parameters
+    ----------
+    model, X, Y, splits, standardize, shuffled
+        As in ``evaluate``; a row is tested in one fold at most.
+
+    Returns
+    -------
+    DataArray (time, neuroid) or (stimulus, neuroid)
+        float64, in order of time (of ``X``, where rows are stimuli), with the coordinates of ``Y`` and
+        ``fold``, the number of each row's fold. Rows that no fold tests are left out;
+        ``attrs["n_untested"]`` counts them.
+
+    Raises
+    ------
+    InvalidValueError
+        If a row is tested in several folds; else as ``evaluate``.
+
+    Examples
+    --------
+    >>> from neuroalign.encoding import RidgeCV, contiguous_splits
+    >>> wave = np.random.default_rng(0).standard_normal((40, 1))
+    >>> X = xr.DataArray(wave, dims=("time", "feature"), coords={"time": 2.0 * np.arange(40)})
+    >>> found = cross_validated_predictions(
+    ...     RidgeCV([1.0]), X, X.rename(feature="neuroid"), splits=contiguous_splits(40, 4))
+    >>> found.shape, found.fold.values[::10].tolist()
+    ((40, 1), [0, 1, 2, 3])
+    """
+    X, Y, _ = _aligned(X, Y, Y)
+    folds = _folds(splits, X, shuffled)
+    rows = _pooled_rows(folds)
+    x, y = as_float(X.values, name="X"), as_float(Y.values, name="Y")
+    predictions, _ = _predict(with_bands(model, X), x, y, folds, standardize)
+    order = np.argsort(rows)
+    fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
+    kept = Y.isel({Y.dims[0]: rows[order]}).copy(data=np.concatenate(predictions)[order])
+    kept = kept.assign_coords(fold=(Y.dims[0], fold[order])).rename("prediction")
+    kept.attrs = {"standardized": int(standardize), "n_folds": len(folds), "n_untested": len(X) - len(rows)}
+    return kept
+
+
+def _folds(splits: Any, X: xr.DataArray, shuffled: bool) -> Splits:
+    folds = check_splits(splits, len(X))
+    if X.dims[0] == "time" and not shuffled:
+        _refuse_shuffled(folds)
+    return folds
 
 
 def _predict(

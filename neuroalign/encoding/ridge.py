@@ -9,25 +9,121 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..arrays import as_float, pick_device
+from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, ShapeError, choice
-from ..stats import is_constant
-from .solvers import SCORINGS, Problem, cross_validate, refit
+from .choosing import SOLVERS, Wishes
+from .fitting import COLUMNS, Fit, Job, fit_targets
+from .rotations import SCORINGS
 from .splits import Splits, check_splits, contiguous_splits
+from .targets import Targets
 
 __all__ = ["ALPHAS", "SOLVERS", "AlphaEdgeWarning", "RidgeCV"]
 
 ALPHAS = tuple(float(10.0**power) for power in range(-1, 8))
-SOLVERS = ("auto", "primal", "kernel")
 
 
 class AlphaEdgeWarning(UserWarning):
     """Many targets chose the smallest or largest alpha: the best one may lie outside the grid."""
 
 
-class RidgeCV(RegressorMixin, BaseEstimator):
+class BaseRidgeCV(RegressorMixin, BaseEstimator):
+    """What the ridge estimators share: folds, checks, what is stored after a fit."""
+
+    def _job(self, x: np.ndarray, targets: Targets, groups: Any, **extra: Any) -> Job:
+        if self.scoring not in SCORINGS:
+            raise choice(self.scoring, SCORINGS, name="scoring")
+        wishes = Wishes(
+            solver=getattr(self, "solver", "kernel"),
+            decomposition=getattr(self, "decomposition", "auto"),
+            dtype=self.dtype,
+            compress=self.compress,
+            tf32=self.tf32,
+            target_block=self.target_block,
+            device=self.device,
+        )
+        return Job(
+            alphas=checked_alphas(self.alphas),
+            splits=self._splits(len(x), groups),
+            scoring=self.scoring,
+            intercept=bool(self.fit_intercept),
+            shared=bool(self.shared_alpha),
+            missing=self.missing,
+            wishes=wishes,
+            **extra,
+        )
+
+    def _splits(self, n: int, groups: Any) -> Splits:
+        if hasattr(self.cv, "split"):
+            return check_splits(self.cv.split(np.zeros((n, 1)), np.zeros(n), groups), n)
+        if groups is not None:
+            raise InvalidValueError(
+                f"groups need a splitter with a method 'split', such as GroupKFold(5); got cv={self.cv!r}."
+            )
+        if isinstance(self.cv, int | np.integer):
+            return contiguous_splits(n, int(self.cv), purge=self.purge)
+        return check_splits(self.cv, n)
+
+    def _data(self, X: Any, Y: Any) -> tuple[np.ndarray, Targets]:
+        if Y is None:
+            raise InvalidValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        x, targets = _checked_features(X), Targets(Y)
+        if len(x) != targets.n_rows:
+            raise ShapeError(f"X and Y must have the same rows; got {len(x)} and {targets.n_rows}.")
+        if not x.shape[1] or not targets.n_targets:
+            empty, shape = ("X", x.shape) if not x.shape[1] else ("Y", (targets.n_rows, 0))
+            raise ShapeError(f"{empty} has 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
+        if len(x) < 2:
+            raise ShapeError(f"X and Y need at least 2 rows; got n_samples={len(x)}.")
+        _check_labels(X, Y)
+        validate_data(self, X if hasattr(X, "columns") else x, skip_check_array=True)
+        return x, targets
+
+    def _finish(self, fit: Fit, job: Job, one: bool) -> None:
+        self.coef_ = fit.coef[0] if one and fit.coef is not None else fit.coef
+        self.intercept_ = float(fit.intercept[0]) if one else fit.intercept
+        self.alpha_, self.cv_scores_ = fit.alpha, fit.score
+        self.n_undefined_ = int(np.isnan(fit.score).sum())
+        self.n_missing_ = fit.n_missing
+        self.solver_, self.report_, self.device_ = str(fit.plan), fit.report, fit.plan.device
+        self._report_edges(job.alphas)
+
+    def _report_edges(self, alphas: np.ndarray) -> None:
+        chosen = self.alpha_[~np.isnan(self.cv_scores_)]
+        at_edge = (chosen == alphas.min()) | (chosen == alphas.max())
+        self.edge_share_ = float(at_edge.mean()) if len(alphas) > 1 and len(chosen) else 0.0
+        if self.edge_share_ > self.edge_tolerance:
+            warnings.warn(
+                f"{self.edge_share_:.0%} of {len(chosen)} targets chose an alpha at an edge of the grid "
+                f"({alphas.min():g} to {alphas.max():g}); widen it, or raise edge_tolerance.",
+                AlphaEdgeWarning,
+                stacklevel=4,
+            )
+
+    def _features(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        x = _checked_features(X).astype(np.float64, copy=False)
+        if hasattr(X, "columns"):
+            validate_data(self, X, reset=False, skip_check_array=True)
+        if x.shape[1] != self.n_features_in_:
+            raise ShapeError(
+                f"X must have the {self.n_features_in_} features of fit; got {x.shape[1]}. "
+                f"(X has {x.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input.)"
+            )
+        return x
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags
+
+
+class RidgeCV(BaseRidgeCV):
     r"""Ridge regression that picks an alpha for each target by cross-validation.
 
     For each target y, with X and y centred,
@@ -35,14 +131,16 @@ class RidgeCV(RegressorMixin, BaseEstimator):
     .. math:: \hat w = \arg\min_w |y - X w|^2 + \alpha |w|^2
 
     (scikit-learn's convention: alpha is neither squared nor divided by the number of rows). The score of an
-    alpha is averaged over the folds; a tie goes to the larger alpha. All sums are in float64.
+    alpha is averaged over the folds; a tie goes to the larger alpha. Gram matrices, their decompositions and
+    the sums of scores are in float64; products with targets are in float32 where X and Y are.
 
     Parameters
     ----------
     alphas : sequence of float
-        Candidates, not negative; 0 only where X has full column rank.
-    cv : int or list of (train, test)
-        Number of contiguous folds, or the row numbers of each. Folds of a time series are never shuffled.
+        Candidates, not negative, in any order; 0 only where X has full column rank.
+    cv : int, list of (train, test), or splitter
+        Number of contiguous folds, the row numbers of each, or an object of scikit-learn with ``split``,
+        which is given ``groups``. Folds of a time series are never shuffled.
     purge : int
         Rows left out of training on either side of a test block, where ``cv`` is a number.
     fit_intercept : bool
@@ -51,6 +149,21 @@ class RidgeCV(RegressorMixin, BaseEstimator):
         What is maximised.
     solver : {"auto", "primal", "kernel"}
         Decomposition of X'X (n_features squared) or XX' (n_rows squared); the smaller one where ``auto``.
+    decomposition : {"auto", "folds", "one"}
+        In kernel form, a decomposition a fold or one for all folds; the fewer operations where ``auto``.
+    dtype : {"auto", "float32", "float64"}
+        Of products with targets and of the weights; that of the data where ``auto``.
+    compress : {"auto", True, False}
+        Whether 8 alphas or more are compared through a basis of fewer predictions where it has a lower rank.
+        Such scores select; near ties are decided, and ``cv_scores_`` computed, without it.
+    tf32 : bool
+        Whether selection may use TF32 on a GPU; scores that are reported and weights never do.
+    shared_alpha : bool
+        One alpha for all targets, of the best mean score.
+    missing : {"refuse", "group"}
+        Whether NaN in Y is refused, or targets with the same NaN rows are fitted together on the other rows.
+    target_block : int, optional
+        Targets at a time; chosen by the device where None, and halved where a GPU runs out of memory.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``.
     edge_tolerance : float
@@ -66,10 +179,15 @@ class RidgeCV(RegressorMixin, BaseEstimator):
         without variance. It was maximised, so it is no estimate of performance: see ``encoding.evaluate``.
     n_undefined_ : int
         Targets without a score; they get the largest alpha.
+    n_missing_ : int
+        Of these, targets with too few known rows for a fold; their weights and alpha are NaN.
     edge_share_ : float
         Of the targets with a score, those at an edge of the grid (0 for a grid of one alpha).
     solver_, device_ : str
         What was chosen, and why; where it ran.
+    report_ : dict
+        Every choice with its reason: form, decomposition, dtype, block of targets, tolerance and rank of
+        compressed alphas, predicted peak of memory in bytes beyond data and weights.
 
     References
     ----------
@@ -95,6 +213,13 @@ class RidgeCV(RegressorMixin, BaseEstimator):
         fit_intercept: bool = True,
         scoring: str = "r2",
         solver: str = "auto",
+        decomposition: str = "auto",
+        dtype: str = "auto",
+        compress: Any = "auto",
+        tf32: bool = False,
+        shared_alpha: bool = False,
+        missing: str = "refuse",
+        target_block: int | None = None,
         device: str = "auto",
         edge_tolerance: float = 0.1,
     ) -> None:
@@ -104,17 +229,31 @@ class RidgeCV(RegressorMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.scoring = scoring
         self.solver = solver
+        self.decomposition = decomposition
+        self.dtype = dtype
+        self.compress = compress
+        self.tf32 = tf32
+        self.shared_alpha = shared_alpha
+        self.missing = missing
+        self.target_block = target_block
         self.device = device
         self.edge_tolerance = edge_tolerance
 
-    def fit(self, X: Any, Y: Any) -> RidgeCV:
+    def fit(self, X: Any, Y: Any = None, *, groups: Any = None, coef_out: Any = None) -> RidgeCV:
         """Choose an alpha for each target and fit it to all rows.
 
         Parameters
         ----------
         X : array (n_rows, n_features)
         Y : array (n_rows, n_targets) or (n_rows,)
-            Where both are DataArrays their rows must carry the same labels in the same order.
+            Where both are DataArrays their rows must carry the same labels in the same order. Targets larger
+            than memory may be a numpy memory-map or anything with ``shape``, ``dtype`` and slices (an h5py
+            Dataset, a zarr array): they are read in blocks of columns.
+        groups : array (n_rows,), optional
+            Given to the splitter ``cv``.
+        coef_out : array-like (n_targets, n_features), optional
+            Takes the weights block by block and becomes ``coef_``; such as a memory-map that the caller
+            opened for writing.
 
         Raises
         ------
@@ -124,80 +263,32 @@ class RidgeCV(RegressorMixin, BaseEstimator):
             If labelled rows differ.
         InvalidValueError
             If a value is not finite, an alpha is negative, or alpha is 0 and X has not full rank.
+        FileError
+            If the file of targets was cut short.
         """
-        for value, allowed, name in ((self.scoring, SCORINGS, "scoring"), (self.solver, SOLVERS, "solver")):
-            if value not in allowed:
-                raise choice(value, allowed, name=name)
-        alphas = _checked_alphas(self.alphas)
-        x, y, one = _checked_data(X, Y)
-        splits = self._splits(len(x))
-        constant = is_constant(y)
-        x_mean, y_mean = self._means(x), self._means(y)
-        y_centred = np.where(constant & self.fit_intercept, 0.0, y - y_mean)
-        kernel = self._choose(*x.shape)
-        problem = Problem.of(
-            x - x_mean,
-            y_centred,
-            alphas,
-            kernel=kernel,
-            intercept=self.fit_intercept,
-            device=self.device_,
-        )
-        scores, _ = cross_validate(problem, splits, self.scoring)
-        scores[:, constant] = np.nan
-        best = np.argmax(np.where(np.isnan(scores), -np.inf, scores), axis=0)
-        coef = refit(problem, best)
-        self._store(coef, y_mean - coef @ x_mean, alphas[best], scores[best, np.arange(len(best))], one)
-        self._report_edges(alphas)
+        x, targets = self._data(X, Y)
+        job = self._job(x, targets, groups, coef_out=coef_out)
+        self._finish(fit_targets(x, targets, job), job, targets.one)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Return predictions (n_rows, n_targets), or (n_rows,) where Y had one dim."""
-        check_is_fitted(self)
-        x = as_float(X, name="X", ndim=2)
-        if x.shape[1] != self.n_features_in_:
-            raise ShapeError(f"X must have the {self.n_features_in_} features of fit; got {x.shape[1]}.")
-        return x @ self.coef_.T + self.intercept_
-
-    def _means(self, x: np.ndarray) -> np.ndarray:
-        return x.mean(axis=0) if self.fit_intercept else np.zeros(x.shape[1])
-
-    def _splits(self, n: int) -> Splits:
-        if isinstance(self.cv, int | np.integer):
-            return contiguous_splits(n, int(self.cv), purge=self.purge)
-        return check_splits(self.cv, n)
-
-    def _choose(self, n: int, p: int) -> bool:
-        kernel = self.solver == "kernel" or (self.solver == "auto" and p > n)
-        why = f"{p} features, {n} rows" if self.solver == "auto" else "asked for"
-        self.solver_ = f"{'kernel' if kernel else 'primal'} ({why})"
-        self.device_ = str(pick_device(self.device))
-        return kernel
-
-    def _store(
-        self, coef: np.ndarray, intercept: np.ndarray, alpha: np.ndarray, scores: np.ndarray, one: bool
-    ) -> None:
-        self.n_features_in_ = coef.shape[1]
-        self.coef_ = coef[0] if one else coef
-        self.intercept_ = float(intercept[0]) if one else intercept
-        self.alpha_, self.cv_scores_ = alpha, scores
-        self.n_undefined_ = int(np.isnan(scores).sum())
-
-    def _report_edges(self, alphas: np.ndarray) -> None:
-        chosen = self.alpha_[~np.isnan(self.cv_scores_)]
-        at_edge = (chosen == alphas.min()) | (chosen == alphas.max())
-        self.edge_share_ = float(at_edge.mean()) if len(alphas) > 1 and len(chosen) else 0.0
-        if self.edge_share_ > self.edge_tolerance:
-            warnings.warn(
-                f"{self.edge_share_:.0%} of {len(chosen)} targets chose an alpha at an edge of the grid "
-                f"({alphas.min():g} to {alphas.max():g}); widen it, or raise edge_tolerance.",
-                AlphaEdgeWarning,
-                stacklevel=3,
-            )
+        return linear_prediction(self._features(X), self.coef_, self.intercept_)
 
 
-def _checked_alphas(alphas: Any) -> np.ndarray:
-    """Return the alphas in decreasing order, so that the first maximum is the larger alpha."""
+def linear_prediction(x: np.ndarray, coef: Any, intercept: Any) -> np.ndarray:
+    """Return x @ coef' + intercept in float64; weights on disk are read in blocks of targets."""
+    if len(coef.shape) == 1:
+        return x @ np.asarray(coef, dtype=np.float64) + intercept
+    found = np.empty((len(x), coef.shape[0]))
+    for start in range(0, coef.shape[0], COLUMNS):
+        block = slice(start, start + COLUMNS)
+        found[:, block] = x @ np.asarray(coef[block], dtype=np.float64).T
+    return found + intercept
+
+
+def checked_alphas(alphas: Any) -> np.ndarray:
+    """Return the alphas in decreasing order, each once, so that the first maximum is the larger alpha."""
     values = np.atleast_1d(as_float(alphas, name="alphas", ndim=(0, 1), finite=False))
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if bad.size:
@@ -209,16 +300,30 @@ def _checked_alphas(alphas: Any) -> np.ndarray:
     return np.unique(values)[::-1].copy()
 
 
-def _checked_data(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray, bool]:
-    x, y = as_float(X, name="X", ndim=2), as_float(Y, name="Y", ndim=(1, 2))
-    if len(x) != len(y):
-        raise ShapeError(f"X and Y must have the same rows; got {len(x)} and {len(y)}.")
-    if not x.size or not y.size or len(x) < 2:
-        raise ShapeError(f"X and Y need at least 2 rows and a column; got shapes {x.shape} and {y.shape}.")
+def _checked_features(X: Any) -> np.ndarray:
+    """Return X as float32 where it is stored so, else as float64."""
+    if hasattr(X, "toarray"):
+        raise InvalidValueError(f"X must be dense; got the sparse {type(X).__name__}. Pass X.toarray().")
+    x = np.asarray(X)
+    if x.dtype.kind == "c":
+        raise InvalidValueError("Complex data not supported: X must be real numbers.")
+    if x.dtype.kind == "O":
+        x = x.astype(np.float64)
+    if x.ndim == 1:
+        raise ShapeError(
+            f"X must have 2 dimension(s); got shape {x.shape}. Reshape your data: X[:, None] for one feature."
+        )
+    dtype = np.float32 if x.dtype in (np.float16, np.float32) else np.float64
+    try:
+        return as_float(x, name="X", ndim=2, dtype=dtype)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{error} NaN and inf are refused.") from None
+
+
+def _check_labels(X: Any, Y: Any) -> None:
     if isinstance(X, xr.DataArray) and isinstance(Y, xr.DataArray):
         dim = X.dims[0]
         if Y.dims[0] != dim or (dim in X.coords) != (dim in Y.coords):
             raise LabelError(f"X and Y must share the labels of their rows; got {X.dims} and {Y.dims}.")
         if dim in X.coords and not np.array_equal(X[dim].values, Y[dim].values):
             raise LabelError(f"rows of X and Y carry other labels of {dim!r}; see schema.align.")
-    return x, y.reshape(len(y), -1), y.ndim == 1

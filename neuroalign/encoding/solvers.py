@@ -1,195 +1,254 @@
-"""Ridge kernels in torch: one eigendecomposition a fold serves every alpha and every target.
+"""Per-target ridge in blocks of targets: score every alpha on every fold, choose, refit.
 
-With centred training rows X (n, p) and Y (n, t), predictions of test rows at alpha are
-``basis @ (projected / (values + alpha))``, where, from an eigendecomposition ``V diag(values) V'``,
-
-- primal, of ``X'X``: ``projected = V' X'Y``, ``basis = X_test V``;
-- kernel, of ``XX'``: ``projected = V'Y``, ``basis = X_test X' V``; nothing of size (p, p) is formed.
+A solver is prepared once (decompositions, in float64) and then takes any number of blocks of targets. Two
+ways serve the same interface: a decomposition a fold (``FoldSolver``, primal or kernel), or one for all folds
+(``HoldOutSolver``, kernel; see ``dual``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..arrays import to_numpy, to_torch
-from ..errors import InvalidValueError
+from ..arrays import to_numpy
+from .dual import centred_eigen, hold_out, hold_out_scores
+from .folds import Fold, designs, folds_and_total, gram, kernel_designs
+from .rotations import (
+    Eigen,
+    Rotation,
+    decompose,
+    eigen,
+    own_scores,
+    project,
+    refuse_zero_alpha,
+    rotation_scores,
+    weights_at,
+)
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["SCORINGS", "Problem", "cross_validate", "refit"]
+    from .choosing import Plan
+    from .splits import Splits
 
-BLOCK = 1024
-EPS = float(np.finfo(np.float64).eps)
+__all__ = ["FoldSolver", "HoldOutSolver", "Problem", "Selection", "Solver", "prepare"]
+
+# A runner-up that is closer than this many errors of the compressed scores is compared exactly.
+MARGIN = 20
+# Error of a compressed score by rounding, as a share of a target's variance (measured).
+SCORE_ROUNDING = {"float32": 1e-6, "float64": 1e-14}
+TF32_ROUNDING = 1e-4
 
 
 class Problem(NamedTuple):
-    """What is to be solved, on its device: X (n, p) and Y (n, t) centred over all rows, alphas decreasing."""
+    """What is to be solved: features (n, p), or a kernel (n, n) where ``precomputed``; alphas decreasing."""
 
-    X: torch.Tensor
-    Y: torch.Tensor
-    gram: torch.Tensor | None  # (n, n), in kernel form
+    X: torch.Tensor  # in the plan's dtype, on its device, centred over all rows where there is an intercept
+    splits: Splits
     alphas: np.ndarray
+    scoring: str
     intercept: bool
-
-    @classmethod
-    def of(
-        cls, X: np.ndarray, Y: np.ndarray, alphas: np.ndarray, *, kernel: bool, intercept: bool, device: str
-    ) -> Problem:
-        """Move the arrays to the device and form the Gram matrix once for all folds."""
-        x, y = to_torch(X, device=device), to_torch(Y, device=device)
-        return cls(x, y, x @ x.T if kernel else None, alphas, intercept)
+    precomputed: bool = False
 
 
-class Factor(NamedTuple):
-    """A set of training rows: eigenvalues (r,), eigenvectors, projected targets (r, t), target means (t,)."""
+class Selection(NamedTuple):
+    """The choice for a block of t targets, and what the refit needs."""
 
-    values: torch.Tensor
-    vectors: torch.Tensor
-    projected: torch.Tensor
-    y_mean: torch.Tensor
-
-
-def cross_validate(
-    problem: Problem, splits: list[tuple[np.ndarray, np.ndarray]], scoring: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores (n_alphas, n_targets), averaged over the folds where they are defined, and their number.
-
-    A target's fold is undefined where its test rows are constant.
-    """
-    import torch
-
-    shape = (len(problem.alphas), problem.Y.shape[1])
-    total = torch.zeros(shape, dtype=torch.float64, device=problem.X.device)
-    count = torch.zeros_like(total)
-    for train, test in splits:
-        factor = _factorise(problem, train)
-        _refuse_zero_alpha(problem, factor, len(train))
-        basis = _test_basis(problem, factor, train, test)
-        truth = problem.Y[_index(test, basis)]
-        for start in range(0, shape[1], BLOCK):
-            block = slice(start, start + BLOCK)
-            for i, alpha in enumerate(problem.alphas):
-                shrunk = factor.projected[:, block] * _inverse(factor.values, float(alpha))[:, None]
-                score = SCORINGS[scoring](truth[:, block], basis @ shrunk + factor.y_mean[block])
-                known = ~score.isnan()
-                total[i, block] += torch.where(known, score, 0.0)
-                count[i, block] += known
-    mean = torch.where(count > 0, total / count.clamp(min=1), torch.nan)
-    return to_numpy(mean), to_numpy(count)
+    best: np.ndarray  # (t,), numbers of the alphas
+    score: np.ndarray  # (t,) float64
+    mean: np.ndarray  # (n_alphas, t) float64: scores, approximate where alphas are compressed
+    projected: torch.Tensor  # targets along the eigenvectors of all rows (q, t)
 
 
-def refit(problem: Problem, best: np.ndarray) -> np.ndarray:
-    """Return coefficients (n_targets, n_features) over all rows, each target with its own alpha."""
-    import torch
+class Solver(Protocol):
+    """Chooses and refits blocks of targets (n, t), centred over all rows where there is an intercept."""
 
-    rows = np.arange(problem.X.shape[0])
-    factor = _factorise(problem, rows)
-    _refuse_zero_alpha(problem, factor, len(rows))
-    inverse = torch.stack([_inverse(factor.values, float(alpha)) for alpha in problem.alphas])
-    X = _centred(problem.X, problem.intercept)
-    found = np.empty((problem.Y.shape[1], problem.X.shape[1]))
-    for start in range(0, len(found), BLOCK):
-        block = slice(start, start + BLOCK)
-        shrunk = factor.projected[:, block] * inverse[_index(best[block], inverse)].T
-        weights = factor.vectors @ shrunk
-        found[block] = to_numpy((weights if problem.gram is None else X.T @ weights).T)
-    return found
+    ranks: list[int]
+
+    def select(self, Y: torch.Tensor, best: np.ndarray | None = None) -> Selection:
+        """Return the alpha of each target, or scores at the ones that are given."""
+
+    def weights(self, selection: Selection, *, dual: bool = False) -> torch.Tensor:
+        """Return the weights (p, t) of all rows, or (n, t) of the rows where ``dual``."""
 
 
-def _factorise(problem: Problem, train: np.ndarray) -> Factor:
-    import torch
-
-    rows = _index(train, problem.X)
-    Y = problem.Y[rows]
-    y_mean = Y.mean(dim=0) if problem.intercept else torch.zeros_like(Y[0])
-    Y = Y - y_mean
-    if problem.gram is None:
-        X = _centred(problem.X[rows], problem.intercept)
-        values, vectors = torch.linalg.eigh(X.T @ X)
-        projected = vectors.T @ (X.T @ Y)
-    else:
-        gram = problem.gram[rows][:, rows]
-        if problem.intercept:
-            mean = gram.mean(dim=0)
-            gram = gram - mean - mean[:, None] + mean.mean()
-        values, vectors = torch.linalg.eigh(gram)
-        projected = vectors.T @ Y
-    return Factor(values.clamp(min=0.0), vectors, projected, y_mean)
+def prepare(problem: Problem, plan: Plan) -> Solver:
+    """Decompose what no target changes."""
+    if plan.one:
+        return HoldOutSolver(problem)
+    return FoldSolver(problem, plan)
 
 
-def _test_basis(problem: Problem, factor: Factor, train: np.ndarray, test: np.ndarray) -> torch.Tensor:
-    rows, held = _index(train, problem.X), _index(test, problem.X)
-    if problem.gram is None:
-        X = problem.X[held]
-        return (X - problem.X[rows].mean(dim=0) if problem.intercept else X) @ factor.vectors
-    cross = problem.gram[held][:, rows]
-    if problem.intercept:
-        mean = problem.gram[rows][:, rows].mean(dim=0)
-        cross = cross - cross.mean(dim=1, keepdim=True) - mean + mean.mean()
-    return cross @ factor.vectors
+class FoldSolver:
+    """A decomposition a fold, and one of all rows for the refit."""
 
+    def __init__(self, problem: Problem, plan: Plan) -> None:
+        self.problem, self.plan = problem, plan
+        self.parts, self.rotations = [], []
+        X = problem.X
+        total = (_kernel(problem) if plan.kernel else gram(X)).contiguous()
+        if plan.kernel:
+            parts = kernel_designs(total, problem.splits, intercept=problem.intercept, dtype=X.dtype)
+        else:
+            parts = designs(X, problem.splits, intercept=problem.intercept, total=total)
+        relative = problem.scoring == "pearson"
+        for part in parts:
+            rotation = decompose(part, problem.alphas, tolerance=plan.tolerance, relative=relative)
+            refuse_zero_alpha(
+                rotation.values, problem.alphas, part.n_train, _n_features(problem, part.n_train)
+            )
+            # What is decomposed is not needed again; the rows are where X'Y is formed from their factors.
+            rows = rotation.rows if part.reflect is None else part.rows
+            self.parts.append(part._replace(gram=None, rows=rows))
+            self.rotations.append(rotation)
+        self.eigen = _all_rows(problem, total, kernel=plan.kernel)
+        refuse_zero_alpha(self.eigen.values, problem.alphas, len(X), _n_features(problem, len(X)))
+        self.ranks = [len(r.basis.functions) for r in self.rotations if r.basis is not None]
 
-def _inverse(values: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Return 1 / (values + alpha); at alpha 0 directions without variance get 0, as a pseudo-inverse does."""
-    import torch
+    def select(self, Y: torch.Tensor, best: np.ndarray | None = None) -> Selection:
+        """Return the alpha of each target, or scores at the ones that are given."""
+        features = None if self.plan.kernel else self.problem.X
+        parts, total = folds_and_total(features, Y, self.parts)
+        approximate = self.plan.tf32 or any(r.basis is not None for r in self.rotations)
+        with _selection_precision(self.plan.tf32):
+            along = [project(r, f.cross) for r, f in zip(self.rotations, parts, strict=True)]
+            scores = [
+                rotation_scores(r, f, c, self.problem.scoring)
+                for r, f, c in zip(self.rotations, parts, along, strict=True)
+            ]
+        mean = _mean(scores)
+        if self.plan.tf32:
+            along = [project(r, f.cross) for r, f in zip(self.rotations, parts, strict=True)]
+        fixed, best = best is not None, _argmax(mean) if best is None else best
+        if not approximate:
+            score = mean[best, np.arange(len(best))]
+        else:
+            exact = _Exact(self.rotations, parts, along, self.problem.scoring)
+            best, score = (best, exact(best)) if fixed else self._settle(exact, mean, best, Y)
+        if features is not None:
+            total = features.T @ Y if total is None else total
+        return Selection(best, score, mean, project(self.eigen, Y if total is None else total))
 
-    if alpha > 0:
-        return 1.0 / (values + alpha)
-    some = values > _tolerance(values)
-    return torch.where(some, 1.0 / torch.where(some, values, 1.0), 0.0)
+    def weights(self, selection: Selection, *, dual: bool = False) -> torch.Tensor:
+        """Return the weights (p, t) of all rows, or (n, t) of the rows where ``dual``."""
+        found = _weights(self.eigen, selection, self.problem.alphas, complete=dual)
+        return found if dual or not self.plan.kernel else self.problem.X.T @ found
 
-
-def _refuse_zero_alpha(problem: Problem, factor: Factor, n: int) -> None:
-    if problem.alphas[-1] > 0:
-        return
-    rank, p = int((factor.values > _tolerance(factor.values)).sum()), problem.X.shape[1]
-    if rank < p:
-        raise InvalidValueError(
-            f"alpha 0 needs features of full rank; {n} training rows have rank {rank} of {p} features. "
-            "Take 0 out of alphas."
+    def _settle(self, exact: _Exact, mean: np.ndarray, best: np.ndarray, Y: torch.Tensor) -> Any:
+        """Return the choice and its exact score; the two best of a near tie are compared exactly."""
+        score = exact(best)
+        others = np.where(np.isnan(mean), -np.inf, mean)
+        columns = np.arange(len(best))
+        others[best, columns] = -np.inf
+        second = others.argmax(axis=0)
+        errors = [r.basis.error for r in self.rotations if r.basis is not None]
+        margin: Any = MARGIN * max(
+            [*errors, TF32_ROUNDING if self.plan.tf32 else SCORE_ROUNDING[self.plan.dtype]]
         )
+        if self.problem.scoring == "neg_mse":
+            margin = margin * to_numpy((Y * Y).mean(dim=0)).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            close = np.flatnonzero(mean[best, columns] - others[second, columns] < margin)
+        if not close.size:
+            return best, score
+        rival = exact(second[close], close)
+        wins = (rival > score[close]) | ((rival == score[close]) & (second[close] < best[close]))
+        best, score = best.copy(), score.copy()
+        best[close[wins]], score[close[wins]] = second[close[wins]], rival[wins]
+        return best, score
 
 
-def _tolerance(values: torch.Tensor) -> float:
-    return float(values.max()) * len(values) * EPS if len(values) else 0.0
+class HoldOutSolver:
+    """One decomposition for the held-out residuals of all folds and for the refit."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.ranks: list[int] = []
+        self.eigen = _all_rows(problem, _kernel(problem), kernel=True)
+        self.held = hold_out(self.eigen, problem.splits, problem.alphas)
+
+    def select(self, Y: torch.Tensor, best: np.ndarray | None = None) -> Selection:
+        """Return the alpha of each target, or scores at the ones that are given."""
+        projected = project(self.eigen, Y)
+        mean = _mean(list(hold_out_scores(self.held, Y, projected, self.problem.scoring)))
+        best = _argmax(mean) if best is None else best
+        return Selection(best, mean[best, np.arange(len(best))], mean, projected)
+
+    def weights(self, selection: Selection, *, dual: bool = False) -> torch.Tensor:
+        """Return the weights (p, t) of all rows, or (n, t) of the rows where ``dual``."""
+        found = _weights(self.eigen, selection, self.problem.alphas, complete=dual)
+        return found if dual else self.problem.X.T @ found
 
 
-def _centred(X: torch.Tensor, intercept: bool) -> torch.Tensor:
-    return X - X.mean(dim=0) if intercept else X
+class _Exact(NamedTuple):
+    """Scores that are not compressed, of each target at one alpha."""
+
+    rotations: list[Rotation]
+    parts: list[Fold]
+    along: list[torch.Tensor]
+    scoring: str
+
+    def __call__(self, best: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+        import torch
+
+        device = self.along[0].device
+        chosen = torch.as_tensor(best, device=device)
+        some = slice(None) if columns is None else torch.as_tensor(columns, device=device)
+        scores = [
+            own_scores(r, f if columns is None else f.take(some), c[:, some], self.scoring, chosen)[None]
+            for r, f, c in zip(self.rotations, self.parts, self.along, strict=True)
+        ]
+        return _mean(scores)[0]
 
 
-def _index(rows: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+def _all_rows(problem: Problem, matrix: torch.Tensor, *, kernel: bool) -> Eigen:
+    if kernel:
+        return centred_eigen(matrix, intercept=problem.intercept, dtype=problem.X.dtype)
+    return eigen(matrix, dtype=problem.X.dtype)
+
+
+def _kernel(problem: Problem) -> torch.Tensor:
     import torch
 
-    return torch.as_tensor(rows, dtype=torch.long, device=like.device)
+    return problem.X.to(torch.float64) if problem.precomputed else gram(problem.X.T)
 
 
-def _is_constant(x: torch.Tensor) -> torch.Tensor:
-    return (x - x.mean(dim=0)).abs().amax(dim=0) <= 16 * EPS * x.abs().amax(dim=0)
+def _n_features(problem: Problem, n_rows: int) -> int:
+    return n_rows if problem.precomputed else problem.X.shape[1]
 
 
-def _pearson(y: torch.Tensor, prediction: torch.Tensor) -> torch.Tensor:
+def _weights(found: Eigen, selection: Selection, alphas: np.ndarray, *, complete: bool) -> torch.Tensor:
     import torch
 
-    undefined = _is_constant(y) | _is_constant(prediction)
-    y, prediction = y - y.mean(dim=0), prediction - prediction.mean(dim=0)
-    lengths = y.norm(dim=0) * prediction.norm(dim=0)
-    return torch.where(undefined, torch.nan, (y * prediction).sum(dim=0) / lengths)
+    own = torch.as_tensor(alphas[selection.best], device=found.values.device)
+    return weights_at(found, selection.projected, own, complete=complete)
 
 
-def _r2(y: torch.Tensor, prediction: torch.Tensor) -> torch.Tensor:
+def _mean(scores: list[torch.Tensor]) -> np.ndarray:
+    """Return the mean over the folds in which a target has a score; NaN where it has none."""
+    stacked = np.stack([to_numpy(each) for each in scores])
+    known = ~np.isnan(stacked)
+    count = known.sum(axis=0)
+    total = np.where(known, stacked, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _argmax(mean: np.ndarray) -> np.ndarray:
+    """Return the first of the best alphas, which is the largest; 0 where a target has no score."""
+    return np.argmax(np.where(np.isnan(mean), -np.inf, mean), axis=0)
+
+
+@contextmanager
+def _selection_precision(tf32: bool) -> Iterator[None]:
+    """Allow TF32 products on a GPU inside; the setting is as it was afterwards."""
     import torch
 
-    total = ((y - y.mean(dim=0)) ** 2).sum(dim=0)
-    error = ((y - prediction) ** 2).sum(dim=0)
-    return torch.where(_is_constant(y), torch.nan, 1.0 - error / total)
-
-
-def _negative_mse(y: torch.Tensor, prediction: torch.Tensor) -> torch.Tensor:
-    return -((y - prediction) ** 2).mean(dim=0)
-
-
-SCORINGS = {"r2": _r2, "pearson": _pearson, "neg_mse": _negative_mse}
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

@@ -13,6 +13,7 @@ from .files import (
     write_text,
     writing,
 )
+from .images import map_table, nifti_image, read_nifti, save_gifti, save_map_table, save_nifti
 from .labelled import load, save, stored_digest
 from .layers import LayerWriter, layer_attrs, layer_names, layer_writer, layers_digest, read_layer
 from .manifests import FileEntry, Manifest, SetEntry, read_manifest, verify_file
@@ -31,14 +32,20 @@ __all__ = [
     "layers_digest",
     "load",
     "make_folder",
+    "map_table",
+    "nifti_image",
     "provenance",
     "read_json",
     "read_layer",
     "read_manifest",
+    "read_nifti",
     "read_table",
     "read_text",
     "remove_leftovers",
     "save",
+    "save_gifti",
+    "save_map_table",
+    "save_nifti",
     "stored_digest",
     "verify_file",
     "write_bytes",

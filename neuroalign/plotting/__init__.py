@@ -1,30 +1,47 @@
 """One style; functions that take an axis and values and return the axis; one way of saving."""
 
+from .brains import flat_map, glass_brain, stat_map
 from .captions import responses, titled
+from .maps import layer_preference, preferred_layer, two_scores
 from .models import bootstrap_distributions, model_bars
 from .panels import bars_with_dots, ceiling_band, distributions, envelope, layer_lines
 from .rdms import category_colours, mds_map, rdm_map
+from .scales import ColourScale, code_scale, colour_scale
+from .scatters import ceiling_scatter, prf_map
 from .style import COLOURS, GREY, MM, draw_values, figure, panel_letters, save_figure, style
+from .surfaces import surface_map
 
 __all__ = [
     "COLOURS",
     "GREY",
     "MM",
+    "ColourScale",
     "bars_with_dots",
     "bootstrap_distributions",
     "category_colours",
     "ceiling_band",
+    "ceiling_scatter",
+    "code_scale",
+    "colour_scale",
     "distributions",
     "draw_values",
     "envelope",
     "figure",
+    "flat_map",
+    "glass_brain",
     "layer_lines",
+    "layer_preference",
     "mds_map",
     "model_bars",
     "panel_letters",
+    "preferred_layer",
+    "prf_map",
     "rdm_map",
     "responses",
     "save_figure",
+    "stat_map",
     "style",
+    "surface_map",
     "titled",
+    "two_scores",
 ]

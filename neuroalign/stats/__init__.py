@@ -1,8 +1,11 @@
 """The only inference code: scores, permutations, bootstrap, correction, ceilings, isc."""
 
+from .autocorrelation import ar1, block_length, block_lengths, effective_n, integrated_time
 from .bootstraps import Bootstrap, bootstrap
 from .ceilings import mean_of_others, noise_ceiling, spearman_brown, split_half
 from .correction import fdr, holm, max_p
+from .explainable import explainable_variance, normalized, split_half_ceiling
+from .extrapolation import extrapolated_ceiling, fit_saturation
 from .flips import ENUMERATED, sign_flips
 from .intersubject import by_subject, isc
 from .means import mean_tests
@@ -16,6 +19,9 @@ __all__ = [
     "SCORES",
     "Bootstrap",
     "ResampledTests",
+    "ar1",
+    "block_length",
+    "block_lengths",
     "block_shuffle",
     "bootstrap",
     "by_subject",
@@ -23,9 +29,14 @@ __all__ = [
     "detrend_linear",
     "dual_variance",
     "effective_dof",
+    "effective_n",
+    "explainable_variance",
     "explained_variance",
+    "extrapolated_ceiling",
     "fdr",
+    "fit_saturation",
     "holm",
+    "integrated_time",
     "is_constant",
     "isc",
     "max_p",
@@ -33,6 +44,7 @@ __all__ = [
     "mean_tests",
     "mse",
     "noise_ceiling",
+    "normalized",
     "p_value",
     "pearson_r",
     "permutation",
@@ -44,5 +56,6 @@ __all__ = [
     "spearman",
     "spearman_brown",
     "split_half",
+    "split_half_ceiling",
     "standardize",
 ]

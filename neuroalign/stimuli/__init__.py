@@ -1,6 +1,7 @@
 """Stimulus tables, words and contexts, localizer contrasts."""
 
 from .generated import arithmetic, sequences
+from .motion import motion_energy, pixels
 from .sets import localizer, minimal_pairs, story
 from .tables import check_table, contrast, lower_case, read_table
 from .textgrid import read_textgrid, words_from_textgrid
@@ -14,6 +15,8 @@ __all__ = [
     "localizer",
     "lower_case",
     "minimal_pairs",
+    "motion_energy",
+    "pixels",
     "read_table",
     "read_textgrid",
     "sequences",

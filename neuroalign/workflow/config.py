@@ -227,6 +227,31 @@ class Objects(Section):
     n_draws: Count = 1000
 
 
+class Movie(Section):
+    """Voxels encoded from a movie: its features, delays in volumes, folds, candidates and tests."""
+
+    responses: Literal["szinte_prf_v1"] = "szinte_prf_v1"
+    rows: Count = 15
+    columns: Count = 20
+    n_directions: Annotated[int, Field(ge=2, multiple_of=2)] = 8
+    delays: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], AfterValidator(_some_once)] = (
+        1,
+        2,
+        3,
+        4,
+        5,
+    )
+    other_delays: tuple[tuple[Annotated[int, Field(ge=0, strict=True)], ...], ...] = (
+        (0, 1, 2, 3, 4),
+        (2, 3, 4, 5, 6),
+    )
+    alphas: Alphas = Alphas(low=0.0, high=9.0, n=19)
+    n_folds: Annotated[int, Field(ge=3)] = 5
+    purge: Annotated[int, Field(ge=0)] = 11
+    n_candidates: Count = 20
+    n_permutations: Count = 999
+
+
 class Topology(Section):
     """Topological RSA: which layer is an RDM of, over networks that differ in their seed, and noise."""
 
@@ -261,6 +286,7 @@ class Study(Section):
     story: Story | None = None
     objects: Objects | None = None
     topology: Topology | None = None
+    movie: Movie | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Study:
@@ -270,8 +296,10 @@ class Study(Section):
             if getattr(self, name) is not None and getattr(self, needed) is None:
                 verb = "need" if name.endswith("s") else "needs"
                 raise ValueError(f"{name} {verb} a section {needed}: {NEEDED_FOR[needed]}")
-        if not any((self.localizer, self.story, self.objects, self.topology)):
-            raise ValueError("a study needs at least one of the sections localizer, story, objects, topology")
+        if not any((self.localizer, self.story, self.objects, self.topology, self.movie)):
+            raise ValueError(
+                "a study needs at least one of the sections localizer, story, objects, topology, movie"
+            )
         return self
 
 
@@ -363,6 +391,8 @@ def _known(path: tuple[Any, ...]) -> list[str]:
         ("story", "simulation"): Simulation,
         ("objects",): Objects,
         ("topology",): Topology,
+        ("movie",): Movie,
+        ("movie", "alphas"): Alphas,
     }
     return sorted(sections.get(path, Study).model_fields)
 

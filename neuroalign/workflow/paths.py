@@ -31,6 +31,7 @@ FIGURES = {
     13: ("topology", "topological_rsa"),
     14: ("objects", "object_rsa"),
     15: ("objects", "object_rsa"),
+    16: ("movie", "v1_encoding"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.

@@ -33,6 +33,9 @@ SHAPES = {
     ("finger7t", "responses"): {"presentation": 40, "neuroid": 1946},
     ("finger7t", "models"): {"model": 3, "pair": 10},
     ("n400_group_eeg", "evoked"): {"subject": 26, "stimulus": 4, "neuroid": 64, "time": 615},
+    ("szinte_prf_v1", "series"): {"time": 150, "neuroid": 2308},
+    ("szinte_prf_v1", "stimulus"): {"time": 150, "y": 45, "x": 80},
+    ("haxby_slice", "series"): {"time": 1452, "neuroid": 530},
 }
 TABLES = {
     ("alice_fmri", "words"): (2127, ["stimulus", "text", "onset", "offset"]),
@@ -42,6 +45,7 @@ TABLES = {
         22844,
         ["stimulus", "suite", "item", "condition", "region", "content"],
     ),
+    ("haxby_slice", "events"): (96, ["stimulus", "run", "condition", "onset", "duration", "time"]),
 }
 
 
@@ -293,7 +297,7 @@ def test_blimp_refuses_a_number_of_pairs_that_there_is_not(data_root, n):
     ("call", "message"),
     [
         (("alice",), "data set must be one of 'alice_fmri', 'kriegeskorte92', .*; got 'alice'"),
-        (("haxby_slice",), "data set must be one of 'alice_fmri', .*; got 'haxby_slice'"),
+        (("haxby",), "data set must be one of 'alice_fmri', .*; got 'haxby'"),
         (("alice_fmri", {"what": "bold"}), "what of 'alice_fmri' must be one of 'series', 'words'"),
         (
             ("alice_fmri", {"radiu": 6}),

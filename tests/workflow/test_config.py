@@ -12,6 +12,7 @@ from neuroalign.workflow.config import (
     Lesions,
     Localizer,
     Model,
+    Movie,
     Objects,
     Paradigms,
     Presets,
@@ -146,7 +147,7 @@ def test_missing_keys_are_named():
         ),
         (
             {"name": "a", "title": "A"},
-            "(study): a study needs at least one of the sections localizer, story, objects, topology.",
+            "(study): a study needs at least one of the sections localizer, story, objects, topology, movie.",
         ),
         (study(story={}), "story: responses: simulated needs a section simulation."),
         (
@@ -292,6 +293,19 @@ OTHER = {
         "resample": "subject",
         "n_permutations": 3,
         "brains": ("finger7t",),
+    },
+    Movie: {
+        "responses": "other",
+        "rows": 3,
+        "columns": 4,
+        "n_directions": 4,
+        "delays": (1,),
+        "other_delays": ((1,),),
+        "alphas": Alphas(n=3),
+        "n_folds": 3,
+        "purge": 3,
+        "n_candidates": 3,
+        "n_permutations": 3,
     },
     Objects: {
         "resample": "subject",

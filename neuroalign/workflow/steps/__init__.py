@@ -4,6 +4,7 @@ from .dissociation import dissociation
 from .extraction import extract_activations
 from .lesions import lesions
 from .localizer import localizer
+from .movie import movie
 from .objects import objects
 from .paradigms import paradigms
 from .parts import score_part
@@ -20,6 +21,7 @@ __all__ = [
     "extract_activations",
     "lesions",
     "localizer",
+    "movie",
     "objects",
     "paradigms",
     "prepare_story",
@@ -46,5 +48,6 @@ STEPS = {
     "paradigms": paradigms,
     "dissociation": dissociation,
     "topology": topological_rsa,
+    "movie": movie,
     "report": report,
 }

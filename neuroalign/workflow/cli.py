@@ -158,6 +158,66 @@ def lesion(
     _guarded(work)
 
 
+@app.command()
+def encode(
+    responses: Annotated[
+        Path, typer.Argument(help="Labelled array (time or stimulus, neuroid).", dir_okay=False)
+    ],
+    features: Annotated[
+        list[str], typer.Argument(help="Labelled arrays (time or stimulus, feature): path, or name=path.")
+    ],
+    delays: Annotated[str | None, typer.Option(help="Of a time series, in rows, such as 1,2,3,4.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Contiguous folds; else runs, else 5.", min=2)] = None,
+    purge: Annotated[
+        int | None, typer.Option(help="Rows left out beside a test block; else the largest delay.", min=0)
+    ] = None,
+    candidates: Annotated[int, typer.Option(help="Band weights tried, with several features.", min=1)] = 30,
+    permutations: Annotated[int, typer.Option(help="Draws of the block permutation.", min=1)] = 999,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Where scores and tests are saved.")] = Path("encoding.nc"),
+    seed: Seed = 0,
+) -> None:
+    """Predict responses from features, on rows that the model never saw, and say how sure that is.
+
+    One file of features is fitted by ridge with a penalty for every neuroid, several by banded ridge with
+    their own weights too; all choices are made inside the training rows. Rows are aligned by label. The tests
+    move blocks of rows as long as the series' autocorrelation asks for.
+
+    Files are those of `neuroalign.io.save`.
+
+    Example: neuroalign encode bold.nc words=words.nc sound=sound.nc --delays 1,2,3,4 --out scores.nc
+    """
+
+    def work() -> None:
+        from .encode_command import encode_files
+
+        lines = encode_files(
+            responses,
+            features,
+            delays=_whole_numbers(delays),
+            folds=folds,
+            purge=purge,
+            candidates=candidates,
+            permutations=permutations,
+            device=device,
+            out=out,
+            seed=seed,
+        )
+        for line in lines:
+            typer.echo(line)
+
+    _guarded(work)
+
+
+def _whole_numbers(text: str | None) -> tuple[int, ...] | None:
+    from ..errors import InvalidValueError
+
+    try:
+        return None if text is None else tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidValueError(f"--delays must be whole numbers such as 1,2,3,4; got {text!r}.") from None
+
+
 def _section(kind: Any, **values: Any) -> Any:
     """Return a section of a study from options; a value that it refuses is one message."""
     from pydantic import ValidationError

@@ -213,6 +213,14 @@ class Story(Section):
         return self
 
 
+class Bands(Section):
+    """What feature spaces of a story explain: the layer (as a share of the depth), candidates, draws."""
+
+    depth: Annotated[float, Field(ge=0, le=1)] = 0.6
+    n_candidates: Count = 20
+    n_permutations: Count = 999
+
+
 class Objects(Section):
     """Model RDMs against subjects' RDMs, and what new samples a bootstrap imagines."""
 
@@ -284,6 +292,7 @@ class Study(Section):
     paradigms: Paradigms | None = None
     dissociation: Dissociation | None = None
     story: Story | None = None
+    bands: Bands | None = None
     objects: Objects | None = None
     topology: Topology | None = None
     movie: Movie | None = None
@@ -310,8 +319,13 @@ NEEDS = {
     "sweep": "lesions",
     "paradigms": "lesions",
     "dissociation": "lesions",
+    "bands": "story",
 }
-NEEDED_FOR = {"localizer": "it selects the units", "lesions": "it names the pairs and the controls"}
+NEEDED_FOR = {
+    "localizer": "it selects the units",
+    "lesions": "it names the pairs and the controls",
+    "story": "it says what was heard and how it becomes a design",
+}
 
 
 def load_study(source: str | Path | dict[str, Any]) -> Study:
@@ -389,6 +403,7 @@ def _known(path: tuple[Any, ...]) -> list[str]:
         ("story",): Story,
         ("story", "alphas"): Alphas,
         ("story", "simulation"): Simulation,
+        ("bands",): Bands,
         ("objects",): Objects,
         ("topology",): Topology,
         ("movie",): Movie,

@@ -32,6 +32,7 @@ FIGURES = {
     14: ("objects", "object_rsa"),
     15: ("objects", "object_rsa"),
     16: ("movie", "v1_encoding"),
+    17: ("bands", "story_encoding"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.

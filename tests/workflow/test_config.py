@@ -8,6 +8,7 @@ import pytest
 from neuroalign.errors import FileError, InvalidValueError
 from neuroalign.workflow.config import (
     Alphas,
+    Bands,
     Dissociation,
     Lesions,
     Localizer,
@@ -294,6 +295,7 @@ OTHER = {
         "n_permutations": 3,
         "brains": ("finger7t",),
     },
+    Bands: {"depth": 0.1, "n_candidates": 3, "n_permutations": 3},
     Movie: {
         "responses": "other",
         "rows": 3,

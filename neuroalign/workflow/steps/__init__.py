@@ -1,5 +1,6 @@
 """One function a Snakemake rule: reads files, calls the rooms, writes files."""
 
+from .bands import story_bands
 from .dissociation import dissociation
 from .extraction import extract_activations
 from .lesions import lesions
@@ -28,6 +29,7 @@ __all__ = [
     "preset_figures",
     "report",
     "score_part",
+    "story_bands",
     "story_rsa",
     "sweep",
     "topological_rsa",
@@ -49,5 +51,6 @@ STEPS = {
     "dissociation": dissociation,
     "topology": topological_rsa,
     "movie": movie,
+    "story-bands": story_bands,
     "report": report,
 }

@@ -21,7 +21,20 @@ from ..paths import TWINS, Paths
 from ..sources import LayerFile, low_level_features, own_series, story_words
 from .common import write_values
 
-__all__ = ["encode", "prepare_story", "story_rsa", "unit_alignment"]
+__all__ = [
+    "GROUP",
+    "Encoder",
+    "ceiling_rows",
+    "encode",
+    "interval",
+    "layer_volumes",
+    "prepare_story",
+    "responses_of",
+    "story_notes",
+    "story_rsa",
+    "unit_alignment",
+    "volume_seconds",
+]
 
 GROUP, WINDOWS = "group", "window RSA"
 
@@ -43,7 +56,7 @@ def prepare_story(paths: Paths) -> None:
         baseline = baseline.copy(data=stats.standardize(baseline.values)).drop_attrs()
         baseline["feature"] = [str(name).replace("_", " ") for name in baseline["feature"].values]
     else:
-        baseline = low_level_features(words, times, _tr(times))
+        baseline = low_level_features(words, times, volume_seconds(times))
     data = xr.Dataset({"series": series, "baseline": baseline.rename("baseline")}, attrs=series.attrs)
     params = section.model_dump(mode="json")
     io.save(data, paths.responses, params=params, seed=paths.study.seed)
@@ -64,11 +77,13 @@ def _simulated(paths: Paths, section: Simulation, words: pd.DataFrame) -> xr.Dat
     )
 
 
-def _tr(times: np.ndarray) -> float:
+def volume_seconds(times: np.ndarray) -> float:
+    """Return the seconds from one volume to the next."""
     return float(np.median(np.diff(times)))
 
 
-def _responses(paths: Paths) -> xr.Dataset:
+def responses_of(paths: Paths) -> xr.Dataset:
+    """Return the prepared series and the low-level baseline."""
     data = io.load(paths.responses)
     if not isinstance(data, xr.Dataset):
         raise FileError(f"{paths.responses} must hold series and baseline; remove it and run again.")
@@ -125,11 +140,11 @@ class Encoder:
         return {"lower_edge": self.n_lower / self.n_fits, "upper_edge": self.n_upper / self.n_fits}
 
 
-def _volumes(
+def layer_volumes(
     file: LayerFile, layer: str, words: pd.DataFrame, times: np.ndarray, section: Story
 ) -> xr.DataArray:
     """Return a layer's activations at the rate of the volumes, (time, unit)."""
-    return encoding.to_trs(file[layer], words, times, tr=_tr(times), method=section.downsample)
+    return encoding.to_trs(file[layer], words, times, tr=volume_seconds(times), method=section.downsample)
 
 
 def _chosen(file: LayerFile, section: Story) -> dict[str, int]:
@@ -142,7 +157,7 @@ def _chosen(file: LayerFile, section: Story) -> dict[str, int]:
 def encode(paths: Paths) -> None:
     """Write the values of figure 3: cross-validated scores by layer and region, baseline, twin, ceilings."""
     section = paths.study.story or Story()
-    data, words = _responses(paths), story_words(section)
+    data, words = responses_of(paths), story_words(section)
     series, times = data["series"], data["time"].values
     encoder = Encoder(section, series)
     rng = generator(paths.study.seed, "encoding", "bootstrap")
@@ -153,10 +168,10 @@ def encode(paths: Paths) -> None:
         file = LayerFile(paths.activations("story", twin))
         inputs[twin] = io.layers_digest(file.path)
         for layer, depth in tqdm(_chosen(file, section).items(), desc=f"encoding, {twin}", unit="layer"):
-            design = encoder.delayed(_volumes(file, layer, words, times, section))
+            design = encoder.delayed(layer_volumes(file, layer, words, times, section))
             rows += _score_rows(twin, layer, depth, encoder.score(design), base, section, rng)
-    rows += _ceiling_rows(series, generator(paths.study.seed, "encoding", "ceiling"))
-    notes = _notes(paths, data, section) | encoder.edges()
+    rows += ceiling_rows(series, generator(paths.study.seed, "encoding", "ceiling"))
+    notes = story_notes(paths, data, section) | encoder.edges()
     write_values(paths, 3, pd.DataFrame(rows), inputs=inputs, section=section, notes=notes)
 
 
@@ -177,14 +192,14 @@ def _score_rows(
         own = scores.values[inside & ~group]
         where = {"network": network, "layer": layer, "depth": depth, "roi": roi}
         rows.append({**where, "score": "group mean", "value": float(scores.values[group][0]), "n": 1})
-        rows.append({**where, "score": "left-out listener", **_interval(own, section, rng)})
+        rows.append({**where, "score": "left-out listener", **interval(own, section, rng)})
         if base is not None:
             gain = own - base.values[inside & ~group]
-            rows.append({**where, "score": "gain over baseline", **_interval(gain, section, rng)})
+            rows.append({**where, "score": "gain over baseline", **interval(gain, section, rng)})
     return rows
 
 
-def _interval(values: np.ndarray, section: Story, rng: np.random.Generator) -> dict[str, float]:
+def interval(values: np.ndarray, section: Story, rng: np.random.Generator) -> dict[str, float]:
     """Return the mean over subjects with its bootstrap interval; subjects without a score are left out."""
     values = values[~np.isnan(values)]
     if values.size < 2:
@@ -194,7 +209,7 @@ def _interval(values: np.ndarray, section: Story, rng: np.random.Generator) -> d
     return {"value": float(found.estimate), "low": low, "high": high, "n": int(values.size)}
 
 
-def _ceiling_rows(series: xr.DataArray, rng: np.random.Generator) -> list[dict]:
+def ceiling_rows(series: xr.DataArray, rng: np.random.Generator) -> list[dict]:
     """Return the ceilings: inter-subject correlation for a listener, reliability for the group mean."""
     isc = stats.isc(series)
     cube = stats.by_subject(stats.prepare_series(series))
@@ -210,7 +225,8 @@ def _ceiling_rows(series: xr.DataArray, rng: np.random.Generator) -> list[dict]:
     return rows
 
 
-def _notes(paths: Paths, data: xr.Dataset, section: Story) -> dict[str, Any]:
+def story_notes(paths: Paths, data: xr.Dataset, section: Story) -> dict[str, Any]:
+    """Return counts and facts of a story that captions use."""
     truth: Mapping[str, Any] = data["series"].attrs.get("truth", {}) or data.attrs.get("truth", {})
     return {
         "network": LayerFile(paths.activations("story", "trained")).label,
@@ -228,7 +244,7 @@ def _notes(paths: Paths, data: xr.Dataset, section: Story) -> dict[str, Any]:
 def story_rsa(paths: Paths) -> None:
     """Write the values of figure 4: similarity of time-window RDMs by layer, with baselines and ceiling."""
     section = paths.study.story or Story()
-    data, words = _responses(paths), story_words(section)
+    data, words = responses_of(paths), story_words(section)
     times = data["time"].values
     subjects = _subject_rdms(stats.prepare_series(data["series"]), section)
     inputs = {"responses": io.stored_digest(paths.responses)}
@@ -243,10 +259,10 @@ def story_rsa(paths: Paths) -> None:
     rng = generator(paths.study.seed, "rsa", "bootstrap")
     found = rsa.evaluate(stacked, subjects, section.method, n_bootstrap=section.n_bootstrap, rng=rng)
     rows = _rsa_rows(found, kinds)
-    notes = _notes(paths, data, section) | {
+    notes = story_notes(paths, data, section) | {
         "n_windows": len(rsa.window_patterns(data["series"], section.window))
     }
-    notes |= {"window_seconds": section.window * _tr(times), "method": section.method}
+    notes |= {"window_seconds": section.window * volume_seconds(times), "method": section.method}
     write_values(paths, 4, pd.DataFrame(rows), inputs=inputs, section=section, notes=notes)
 
 
@@ -254,8 +270,10 @@ def _layer_windows(
     file: LayerFile, layer: str, words: pd.DataFrame, times: np.ndarray, section: Story
 ) -> xr.DataArray:
     """Return a layer's mean activations in each window, convolved with the HRF, (stimulus, neuroid)."""
-    centred = _volumes(file, layer, words, times - _tr(times) / 2, section)  # the HRF counts from t
-    response = datasets.convolve_hrf(centred, _tr(times))
+    centred = layer_volumes(
+        file, layer, words, times - volume_seconds(times) / 2, section
+    )  # the HRF counts from t
+    response = datasets.convolve_hrf(centred, volume_seconds(times))
     return rsa.window_patterns(_as_series(response), section.window, how="mean")
 
 
@@ -304,14 +322,16 @@ def _rsa_rows(found: xr.Dataset, kinds: list[tuple]) -> list[dict]:
 def unit_alignment(paths: Paths) -> None:
     """Write the values of figure 5: the language units against random units, by encoding and by RSA."""
     section = paths.study.story or Story()
-    data, words = _responses(paths), story_words(section)
+    data, words = responses_of(paths), story_words(section)
     times = data["time"].values
     masks = io.load(paths.masks)
     if not isinstance(masks, xr.Dataset):
         raise FileError(f"{paths.masks} must hold the localizer's Dataset.")
     language = masks["mask"]
     file = LayerFile(paths.activations("story", "trained"))
-    units = np.hstack([_volumes(file, layer, words, times, section).values for layer in _order(language)])
+    units = np.hstack(
+        [layer_volumes(file, layer, words, times, section).values for layer in _order(language)]
+    )
     encoder = Encoder(section, data["series"])
     similarity = UnitSimilarity(section, data["series"], file, _order(language), words)
     rng = generator(paths.study.seed, "unit-alignment")
@@ -324,7 +344,7 @@ def unit_alignment(paths: Paths) -> None:
         rows.append({"set": name, "roi": "all", "score": WINDOWS, "value": similarity.score(mask)})
     table = pd.DataFrame(rows)
     table["p"] = _p_values(table)
-    ceilings = pd.DataFrame(_ceiling_rows(data["series"], generator(paths.study.seed, "encoding", "ceiling")))
+    ceilings = pd.DataFrame(ceiling_rows(data["series"], generator(paths.study.seed, "encoding", "ceiling")))
     ceilings = ceilings[["roi", "score", "value"]].assign(set="ceiling")
     ceilings.loc[len(ceilings)] = {
         "set": "ceiling",
@@ -335,10 +355,10 @@ def unit_alignment(paths: Paths) -> None:
     table = pd.concat([table, ceilings[["set", "roi", "score", "value"]]], ignore_index=True)
     inputs = {"responses": io.stored_digest(paths.responses), "masks": io.stored_digest(paths.masks)}
     inputs["trained"] = io.layers_digest(file.path)
-    notes = _notes(paths, data, section) | {
+    notes = story_notes(paths, data, section) | {
         "n_units": int(language.sum()),
         "n_random": section.n_unit_controls,
-        "window_seconds": section.window * _tr(times),
+        "window_seconds": section.window * volume_seconds(times),
         "method": section.method,
     }
     notes |= encoder.edges()

@@ -19,8 +19,8 @@ from .band_gradient import ascend, per_target_weights
 from .band_scores import Bands
 from .band_search import Best, block_size, checked_weights, draw_candidates, search
 from .bands import band_of, columns_of
-from .checks import checked_alphas, checked_data, checked_features, checked_folds
-from .ridge import ALPHAS, SOLVERS
+from .checks import ALPHAS, checked_alphas, checked_data, checked_features, checked_folds
+from .choosing import SOLVERS
 from .rotations import SCORINGS
 from .selection import edge_share
 from .splits import Splits

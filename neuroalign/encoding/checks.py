@@ -13,7 +13,21 @@ from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, ShapeError
 from .splits import Splits, check_splits, contiguous_splits
 
-__all__ = ["checked_alphas", "checked_data", "checked_features", "checked_folds"]
+__all__ = [
+    "ALPHAS",
+    "AlphaEdgeWarning",
+    "checked_alphas",
+    "checked_data",
+    "checked_features",
+    "checked_folds",
+    "refuse_other_labels",
+]
+
+ALPHAS = tuple(float(10.0**power) for power in range(-1, 8))
+
+
+class AlphaEdgeWarning(UserWarning):
+    """Many targets chose the smallest or largest alpha: the best one may lie outside the grid."""
 
 
 def checked_data(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -58,8 +72,7 @@ def checked_data(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray, bool]:
             raise ShapeError(
                 f"{name} has 0 {what}(s) (shape={array.shape}) while a minimum of 1 is required."
             )
-    if isinstance(X, xr.DataArray) and isinstance(Y, xr.DataArray):
-        _refuse_other_labels(X, Y)
+    refuse_other_labels(X, Y)
     return x, y.reshape(len(y), -1), y.ndim == 1
 
 
@@ -152,6 +165,17 @@ def checked_folds(cv: Any, n: int, *, n_candidates: int, purge: int = 0, groups:
     return check_splits(cv, n)
 
 
+def refuse_other_labels(X: Any, Y: Any) -> None:
+    """Raise a LabelError where both are labelled and their rows are not the same in the same order."""
+    if not (isinstance(X, xr.DataArray) and isinstance(Y, xr.DataArray)):
+        return
+    dim = X.dims[0]
+    if Y.dims[0] != dim or (dim in X.coords) != (dim in Y.coords):
+        raise LabelError(f"X and Y must share the labels of their rows; got {X.dims} and {Y.dims}.")
+    if dim in X.coords and not np.array_equal(X[dim].values, Y[dim].values):
+        raise LabelError(f"rows of X and Y carry other labels of {dim!r}; see schema.align.")
+
+
 def _real(values: Any, name: str, ndim: int | tuple[int, ...]) -> np.ndarray:
     # The last words of each error are those that scikit-learn's check_estimator looks for.
     if issparse(values):
@@ -162,11 +186,3 @@ def _real(values: Any, name: str, ndim: int | tuple[int, ...]) -> np.ndarray:
         raise ShapeError(f"{error} Reshape your data: a row an observation.") from None
     except InvalidValueError as error:
         raise InvalidValueError(f"{error} Complex data not supported, nor NaN, inf and text.") from None
-
-
-def _refuse_other_labels(X: xr.DataArray, Y: xr.DataArray) -> None:
-    dim = X.dims[0]
-    if Y.dims[0] != dim or (dim in X.coords) != (dim in Y.coords):
-        raise LabelError(f"X and Y must share the labels of their rows; got {X.dims} and {Y.dims}.")
-    if dim in X.coords and not np.array_equal(X[dim].values, Y[dim].values):
-        raise LabelError(f"rows of X and Y carry other labels of {dim!r}; see schema.align.")

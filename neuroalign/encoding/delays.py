@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..arrays import as_float
-from ..errors import InvalidValueError, LabelError, ShapeError
-from ..schema import labels
+from ..errors import InvalidValueError, ShapeError
+from .runs import check_features, even_step, rows_of_runs, run_labels
 
 __all__ = ["delay"]
-
-STEP_TOLERANCE = 1e-3
 
 
 def delay(X: xr.DataArray, delays: Sequence[int], *, runs: Any = None) -> xr.DataArray:
@@ -57,19 +54,15 @@ def delay(X: xr.DataArray, delays: Sequence[int], *, runs: Any = None) -> xr.Dat
     >>> delay(X, [0, 1], runs=["a", "a", "b", "b"]).values.tolist()
     [[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 3.0]]
     """
-    if not isinstance(X, xr.DataArray) or X.ndim != 2 or X.dims[0] != "time":
-        raise ShapeError(
-            f"X must be a DataArray (time, feature); got {getattr(X, 'dims', type(X).__name__)}."
-        )
-    times = as_float(labels(X, on="time", name="X"), name="time")
-    values = as_float(X.values, name="X")
+    values, times = check_features(X)
     steps = _checked(delays)
-    known = _runs(X, runs)
     delayed = np.zeros((len(steps), *values.shape))
-    for run in dict.fromkeys(known.tolist()):
-        rows = np.flatnonzero(known == run)
-        rows = rows[np.argsort(times[rows])]
-        _check_run(times[rows], run, max(steps))
+    for run, rows in rows_of_runs(run_labels(X, runs), times).items():
+        if len(rows) <= max(steps):
+            raise ShapeError(
+                f"run {run!r} has {len(rows)} rows, not more than the largest delay {max(steps)}."
+            )
+        even_step(times[rows], run)
         for i, step in enumerate(steps):
             delayed[i, rows[step:]] = values[rows[: len(rows) - step]]
     coords: dict[str, Any] = {str(k): c.variable for k, c in X.coords.items() if c.dims == ("time",)}
@@ -97,29 +90,3 @@ def _checked(delays: Sequence[int]) -> list[int]:
         if step in steps[:i]:
             raise InvalidValueError(f"delays must differ; got {step!r} again at position {i}.")
     return [int(step) for step in steps]
-
-
-def _runs(X: xr.DataArray, runs: Any) -> np.ndarray:
-    if runs is None:
-        if "run" not in X.coords:
-            raise LabelError(
-                "X has no coordinate 'run'. Pass runs=..., or one scalar if all rows are one run."
-            )
-        runs = X["run"].values
-    runs = np.asarray(runs)
-    if runs.ndim == 0:
-        runs = np.full(X.sizes["time"], runs)
-    if runs.shape != (X.sizes["time"],):
-        raise ShapeError(f"runs must have shape ({X.sizes['time']},); got {runs.shape}.")
-    return runs
-
-
-def _check_run(times: np.ndarray, run: object, largest: int) -> None:
-    if len(times) <= largest:
-        raise ShapeError(f"run {run!r} has {len(times)} rows, not more than the largest delay {largest}.")
-    gaps = np.diff(times)
-    if gaps.size and np.ptp(gaps) > STEP_TOLERANCE * gaps.min():
-        raise InvalidValueError(
-            f"times of run {run!r} must be evenly spaced; steps go from {gaps.min():g} to {gaps.max():g} s. "
-            "Name the parts as runs of their own."
-        )

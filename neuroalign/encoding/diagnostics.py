@@ -12,7 +12,7 @@ from sklearn.base import clone
 from ..arrays import as_float
 from ..errors import InvalidValueError, ShapeError
 from ..stats import is_constant
-from .ridge import AlphaEdgeWarning
+from .checks import AlphaEdgeWarning
 
 __all__ = ["diagnostics"]
 

@@ -10,8 +10,9 @@ from sklearn.metrics.pairwise import pairwise_kernels
 
 from ..arrays import as_float
 from ..errors import InvalidValueError, ShapeError
+from .checks import ALPHAS
 from .fitting import fit_targets
-from .ridge import ALPHAS, BaseRidgeCV, linear_prediction
+from .ridge import BaseRidgeCV, linear_prediction
 
 __all__ = ["KernelRidgeCV"]
 

@@ -12,10 +12,9 @@ from sklearn.utils.validation import validate_data
 from ..arrays import pick_device, to_numpy, to_torch
 from ..errors import InvalidValueError, choice
 from ..stats import is_constant
-from .checks import checked_alphas, checked_data, checked_features, checked_folds
+from .checks import ALPHAS, checked_alphas, checked_data, checked_features, checked_folds
 from .linear import centred
 from .pivoting import nonnegative_ridge
-from .ridge import ALPHAS
 from .selection import SCORINGS, best_of, edge_share, mean_over_folds
 from .splits import Splits
 

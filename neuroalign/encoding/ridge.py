@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..arrays import as_float
-from ..errors import InvalidValueError, LabelError, ShapeError, choice
+from ..errors import InvalidValueError, ShapeError, choice
+from .checks import ALPHAS, AlphaEdgeWarning, checked_alphas, checked_folds, refuse_other_labels
 from .choosing import SOLVERS, Wishes
 from .fitting import COLUMNS, Fit, Job, fit_targets
 from .rotations import SCORINGS
-from .splits import Splits, check_splits, contiguous_splits
+from .selection import edge_share
 from .targets import Targets
 
 __all__ = ["ALPHAS", "SOLVERS", "AlphaEdgeWarning", "RidgeCV"]
-
-ALPHAS = tuple(float(10.0**power) for power in range(-1, 8))
-
-
-class AlphaEdgeWarning(UserWarning):
-    """Many targets chose the smallest or largest alpha: the best one may lie outside the grid."""
 
 
 class BaseRidgeCV(RegressorMixin, BaseEstimator):
@@ -43,9 +36,14 @@ class BaseRidgeCV(RegressorMixin, BaseEstimator):
             target_block=self.target_block,
             device=self.device,
         )
+        alphas = checked_alphas(self.alphas)
+        # Scores are made for one alpha too, so that folds are always needed: at least 2 candidates.
+        splits = checked_folds(
+            self.cv, len(x), n_candidates=max(2, len(alphas)), purge=self.purge, groups=groups
+        )
         return Job(
-            alphas=checked_alphas(self.alphas),
-            splits=self._splits(len(x), groups),
+            alphas=alphas,
+            splits=splits,
             scoring=self.scoring,
             intercept=bool(self.fit_intercept),
             shared=bool(self.shared_alpha),
@@ -53,17 +51,6 @@ class BaseRidgeCV(RegressorMixin, BaseEstimator):
             wishes=wishes,
             **extra,
         )
-
-    def _splits(self, n: int, groups: Any) -> Splits:
-        if hasattr(self.cv, "split"):
-            return check_splits(self.cv.split(np.zeros((n, 1)), np.zeros(n), groups), n)
-        if groups is not None:
-            raise InvalidValueError(
-                f"groups need a splitter with a method 'split', such as GroupKFold(5); got cv={self.cv!r}."
-            )
-        if isinstance(self.cv, int | np.integer):
-            return contiguous_splits(n, int(self.cv), purge=self.purge)
-        return check_splits(self.cv, n)
 
     def _data(self, X: Any, Y: Any) -> tuple[np.ndarray, Targets]:
         if Y is None:
@@ -78,7 +65,7 @@ class BaseRidgeCV(RegressorMixin, BaseEstimator):
             raise ShapeError(f"{empty} has 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
         if len(x) < 2:
             raise ShapeError(f"X and Y need at least 2 rows; got n_samples={len(x)}.")
-        _check_labels(X, Y)
+        refuse_other_labels(X, Y)
         validate_data(self, X if hasattr(X, "columns") else x, skip_check_array=True)
         return x, targets
 
@@ -89,19 +76,8 @@ class BaseRidgeCV(RegressorMixin, BaseEstimator):
         self.n_undefined_ = int(np.isnan(fit.score).sum())
         self.n_missing_ = fit.n_missing
         self.solver_, self.report_, self.device_ = str(fit.plan), fit.report, fit.plan.device
-        self._report_edges(job.alphas)
-
-    def _report_edges(self, alphas: np.ndarray) -> None:
-        chosen = self.alpha_[~np.isnan(self.cv_scores_)]
-        at_edge = (chosen == alphas.min()) | (chosen == alphas.max())
-        self.edge_share_ = float(at_edge.mean()) if len(alphas) > 1 and len(chosen) else 0.0
-        if self.edge_share_ > self.edge_tolerance:
-            warnings.warn(
-                f"{self.edge_share_:.0%} of {len(chosen)} targets chose an alpha at an edge of the grid "
-                f"({alphas.min():g} to {alphas.max():g}); widen it, or raise edge_tolerance.",
-                AlphaEdgeWarning,
-                stacklevel=4,
-            )
+        known = self.alpha_[~np.isnan(self.cv_scores_)]
+        self.edge_share_ = edge_share(job.alphas, known, tolerance=self.edge_tolerance, what="targets")
 
     def _features(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -287,19 +263,6 @@ def linear_prediction(x: np.ndarray, coef: Any, intercept: Any) -> np.ndarray:
     return found + intercept
 
 
-def checked_alphas(alphas: Any) -> np.ndarray:
-    """Return the alphas in decreasing order, each once, so that the first maximum is the larger alpha."""
-    values = np.atleast_1d(as_float(alphas, name="alphas", ndim=(0, 1), finite=False))
-    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
-    if bad.size:
-        raise InvalidValueError(
-            f"alphas must be non-negative and finite; got {values[bad[0]]} at position {bad[0]}."
-        )
-    if not values.size:
-        raise InvalidValueError("alphas must hold at least one value; got none.")
-    return np.unique(values)[::-1].copy()
-
-
 def _checked_features(X: Any) -> np.ndarray:
     """Return X as float32 where it is stored so, else as float64."""
     if hasattr(X, "toarray"):
@@ -318,12 +281,3 @@ def _checked_features(X: Any) -> np.ndarray:
         return as_float(x, name="X", ndim=2, dtype=dtype)
     except InvalidValueError as error:
         raise InvalidValueError(f"{error} NaN and inf are refused.") from None
-
-
-def _check_labels(X: Any, Y: Any) -> None:
-    if isinstance(X, xr.DataArray) and isinstance(Y, xr.DataArray):
-        dim = X.dims[0]
-        if Y.dims[0] != dim or (dim in X.coords) != (dim in Y.coords):
-            raise LabelError(f"X and Y must share the labels of their rows; got {X.dims} and {Y.dims}.")
-        if dim in X.coords and not np.array_equal(X[dim].values, Y[dim].values):
-            raise LabelError(f"rows of X and Y carry other labels of {dim!r}; see schema.align.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..stats import mse, pearson_r, r2
-from .ridge import AlphaEdgeWarning
+from .checks import AlphaEdgeWarning
 
 __all__ = ["SCORINGS", "best_of", "edge_share", "mean_over_folds"]
 
@@ -69,7 +69,7 @@ def edge_share(alphas: np.ndarray, chosen: np.ndarray, *, tolerance: float, what
             f"{share:.0%} of {len(chosen)} {what} chose an alpha at an edge of the grid "
             f"({alphas.min():g} to {alphas.max():g}); widen it, or raise edge_tolerance.",
             AlphaEdgeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return share
 

@@ -12,8 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import as_float, pick_device
 from ..errors import InvalidValueError, ShapeError
 from .batches import solve_contexts
-from .checks import checked_alphas
-from .ridge import ALPHAS
+from .checks import ALPHAS, checked_alphas
 from .selection import best_of, edge_share
 
 __all__ = ["BatchedRidge"]

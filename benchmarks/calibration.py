@@ -279,7 +279,7 @@ def _draw_rates(ax: Axes, rates: pd.DataFrame) -> None:
     ax.hlines(y, rates["low"], rates["high"], color=colour, linewidth=1)
     ax.scatter(rates["rate"], y, color=colour, s=9, zorder=3)
     ax.set_yticks(y, [f"{test} ({null})" for null, test in zip(rates["null"], rates["test"], strict=True)])
-    for name, shade in (("exact", "blue"), ("bootstrap", "orange")):
+    for name, shade in (("exact (t: if normal)", "blue"), ("bootstrap", "orange")):
         ax.scatter([], [], color=COLOURS[shade], s=9, label=name)
     ax.legend(loc="center left")
     ax.set(xlabel="false-positive rate at .05", xlim=(0, None), title="True nulls")

@@ -42,7 +42,7 @@ class OLS(MultiOutputMixin, RegressorMixin, BaseEstimator):
         the largest one.
     dof_ : int
         Rows less the rank and the intercept.
-    standard_errors_, t_ : arrays of the shape of coef_, where asked for
+    standard_errors_, t_ : arrays of the shape of ``coef_``, where asked for
         :math:`s \sqrt{(X'X)^{-1}_{jj}}` with :math:`s^2` the residual sum of squares over ``dof_``, and
         ``coef_ / standard_errors_``. NaN for a target without variance, and where ``dof_`` is 0.
     n_undefined_ : int

@@ -183,6 +183,7 @@ def test_another_extension_is_refused(tmp_path, call, name, message):
         ("x.nii.gz", b"\x1f\x8bx"),
         ("x.nii.gz", gzip.compress(b"x")),
     ],
+    ids=["empty", "text", "broken gzip", "gzip of text"],
 )
 def test_what_is_no_nifti_image_is_a_file_error(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)

@@ -43,6 +43,7 @@ def curves(table: pd.DataFrame, about: dict) -> tuple:
         ticks = sorted(100 * named["fraction"])
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
+        ax.set_ylim(bottom=min(0.38, ax.get_ylim()[0]))
         ax.legend(loc="lower left")
     axes[0][0].set_ylabel("accuracy on minimal pairs")
     plotting.panel_letters(axes[0])

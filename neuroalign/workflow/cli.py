@@ -104,7 +104,7 @@ def localize(
 
     def work() -> None:
         from .commands import localize_network
-        from .config import Localizer
+        from .sections import Localizer
 
         given = {"fraction": fraction, "k": k, "q": q}
         lines = localize_network(
@@ -149,7 +149,7 @@ def lesion(
 
     def work() -> None:
         from .commands import lesion_network
-        from .config import Lesions
+        from .sections import Lesions
 
         section = _section(Lesions, pairs=pairs, per_paradigm=per_paradigm, n_controls=controls)
         for line in lesion_network(model, mask, section, work=folder, out=out, seed=seed):

@@ -26,7 +26,7 @@ from ..localization import (
 )
 from ..seeds import generator
 from ..stats import fdr
-from .config import Lesions, Localizer
+from .sections import Lesions, Localizer
 from .sources import localizer_stimuli, minimal_pairs
 
 __all__ = ["lesion_network", "localize_network"]

@@ -12,7 +12,7 @@ import xarray as xr
 from .. import datasets, io, stats, stimuli
 from ..errors import FileError, LabelError, ShapeError, listing
 from ..schema import check
-from .config import Lesions, Localizer, Story
+from .sections import Lesions, Localizer, Story
 
 __all__ = [
     "LayerFile",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from neuroalign.errors import FileError, InvalidValueError
-from neuroalign.workflow.config import (
+from neuroalign.workflow.config import Study, load_study, section_digest, study_schema
+from neuroalign.workflow.sections import (
     Alphas,
     Bands,
     Dissociation,
@@ -19,12 +20,8 @@ from neuroalign.workflow.config import (
     Presets,
     Simulation,
     Story,
-    Study,
     Sweep,
     Topology,
-    load_study,
-    section_digest,
-    study_schema,
 )
 
 CONFIGS = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))

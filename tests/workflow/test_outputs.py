@@ -4,9 +4,10 @@ import pytest
 import xarray as xr
 
 from neuroalign import io
-from neuroalign.workflow.config import Objects, load_study
+from neuroalign.workflow.config import load_study
 from neuroalign.workflow.outputs import remove_damaged
 from neuroalign.workflow.paths import Paths
+from neuroalign.workflow.sections import Objects
 from neuroalign.workflow.steps.common import write_values
 
 

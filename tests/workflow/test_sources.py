@@ -9,7 +9,7 @@ import xarray as xr
 
 from neuroalign import datasets, io, stimuli
 from neuroalign.errors import FileError, LabelError, ShapeError
-from neuroalign.workflow.config import Lesions, Localizer, Simulation, Story
+from neuroalign.workflow.sections import Lesions, Localizer, Simulation, Story
 from neuroalign.workflow.sources import (
     LayerFile,
     localizer_stimuli,

@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 
 from ... import encoding, io
 from ...seeds import generator
-from ..config import Bands, Story
 from ..paths import TWINS, Paths
+from ..sections import Bands, Story
 from ..sources import LayerFile, story_words
 from .common import write_values
 from .story import (

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ... import io
 from ...extraction import LanguageModel, load_model
-from ..config import Section, Study
+from ..config import Study
 from ..paths import Paths
+from ..sections import Section
 
 __all__ = ["load_network", "write_values"]
 

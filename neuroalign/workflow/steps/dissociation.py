@@ -19,8 +19,8 @@ from ...localization import (
     summarize_lesions,
 )
 from ...seeds import generator
-from ..config import Dissociation, Lesions
 from ..paths import Paths
+from ..sections import Dissociation, Lesions
 from ..sources import minimal_pairs
 from .common import load_network, write_values
 from .lesioning import Lesioning, read_masks, scored

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...extraction import extract, extract_words
-from ..config import Localizer, Story
 from ..paths import Paths
+from ..sections import Localizer, Story
 from ..sources import localizer_stimuli, story_words
 from .common import load_network
 

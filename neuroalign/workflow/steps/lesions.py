@@ -8,8 +8,8 @@ from ... import io
 from ...extraction import LanguageModel
 from ...localization import MinimalPairs, random_masks, summarize_lesions, unmatched_units
 from ...seeds import generator
-from ..config import Lesions
 from ..paths import Paths
+from ..sections import Lesions
 from ..sources import minimal_pairs
 from .common import load_network, write_values
 from .lesioning import Lesioning, read_masks, scored

@@ -17,8 +17,8 @@ from ...localization import (
     unit_magnitude,
 )
 from ...seeds import generator
-from ..config import Localizer
 from ..paths import TWINS, Paths
+from ..sections import Localizer
 from ..sources import LayerFile, localizer_stimuli
 from .common import write_values
 

@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 from ... import datasets, encoding, io
 from ...seeds import generator
 from ...stimuli import motion_energy, pixels
-from ..config import Movie
 from ..paths import Paths
+from ..sections import Movie
 from .common import write_values
 
 __all__ = ["movie"]

@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 from ... import datasets, io, rsa
 from ...schema import rdm_stimuli
 from ...seeds import generator
-from ..config import Objects
 from ..paths import Paths
+from ..sections import Objects
 from .common import write_values
 
 __all__ = ["objects"]

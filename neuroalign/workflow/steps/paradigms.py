@@ -11,8 +11,8 @@ from ... import io
 from ...extraction import LanguageModel
 from ...localization import MinimalPairs, lesion_effects_by
 from ...seeds import generator
-from ..config import Lesions, Paradigms
 from ..paths import Paths
+from ..sections import Lesions, Paradigms
 from ..sources import minimal_pairs
 from .common import load_network, write_values
 from .lesioning import Lesioning, read_masks, scored

@@ -21,8 +21,8 @@ from ...localization import (
 )
 from ...seeds import generator
 from ...stats import fdr
-from ..config import Localizer, Presets
 from ..paths import TWINS, Paths
+from ..sections import Localizer, Presets
 from ..sources import localizer_stimuli
 from .common import load_network, write_values
 

@@ -16,8 +16,8 @@ from ...errors import FileError
 from ...localization import random_masks
 from ...schema import make_rdm
 from ...seeds import generator
-from ..config import Simulation, Story
 from ..paths import TWINS, Paths
+from ..sections import Simulation, Story
 from ..sources import LayerFile, low_level_features, own_series, story_words
 from .common import write_values
 

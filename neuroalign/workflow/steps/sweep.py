@@ -10,8 +10,8 @@ from ...errors import FileError
 from ...extraction import LanguageModel
 from ...localization import MinimalPairs, random_masks, select_units, summarize_lesions
 from ...seeds import generator
-from ..config import Lesions, Localizer, Sweep
 from ..paths import Paths
+from ..sections import Lesions, Localizer, Sweep
 from ..sources import minimal_pairs
 from .common import load_network, write_values
 from .lesioning import Lesioning, read_masks, scored

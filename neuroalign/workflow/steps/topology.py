@@ -12,9 +12,9 @@ from tqdm import tqdm
 from ... import datasets, rsa
 from ...rsa import topology
 from ...seeds import generator
-from ..config import Topology
 from ..digits import LAYERS, digit_activations
 from ..paths import Paths
+from ..sections import Topology
 from .common import write_values
 
 __all__ = ["topological_rsa"]

@@ -1,0 +1,321 @@
+"""The sections of a study's configuration: science only; threads, memory and folders are not in it.
+
+Kept light (pydantic alone), because the Snakefile reads it before any job starts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "Alphas",
+    "Bands",
+    "Dissociation",
+    "Lesions",
+    "Localizer",
+    "Model",
+    "Movie",
+    "Objects",
+    "Paradigms",
+    "Presets",
+    "Section",
+    "Simulation",
+    "Story",
+    "Study",
+    "Sweep",
+    "Topology",
+]
+
+
+def _some_once(values: tuple) -> tuple:
+    if not values:
+        raise ValueError("at least one value is needed")
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"every value must stand once; repeated: {', '.join(repeated)}")
+    return values
+
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Section(BaseModel):
+    """A part of a study: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Model(Section):
+    """The network: a packaged model's name, a folder, a GGUF file, or a hub name with its revision."""
+
+    name: str = "smollm2-135m"
+    revision: str | None = None
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    batch_size: Count = 32
+    untrained_seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Localizer(Section):
+    """The contrast that selects units."""
+
+    stimuli: str = "embedded"
+    positive: str = "sentence"
+    negative: str = "nonword"
+    pool: Literal["last", "mean", "first"] = "last"
+    max_tokens: Count | None = None
+    absolute: bool = False
+    fraction: Share = 0.01
+    n_random: Count = 20
+
+    @model_validator(mode="after")
+    def _two_conditions(self) -> Localizer:
+        if self.positive == self.negative:
+            raise ValueError(f"positive and negative must differ; both are {self.positive!r}")
+        return self
+
+
+class Lesions(Section):
+    """What is silenced, on which task, against how many random masks of each kind.
+
+    The language units without outliers have random masks of their own, ``n_controls`` of them where not said.
+    """
+
+    pairs: str = "embedded"
+    per_paradigm: Count | None = None
+    prefix: str | None = "<|endoftext|>"
+    n_controls: Count = 20
+    n_controls_without_outliers: Count | None = None
+    kinds: Annotated[
+        tuple[Literal["uniform", "layer-matched", "norm-matched"], ...],
+        AfterValidator(_some_once),
+    ] = ("uniform", "layer-matched", "norm-matched")
+    outlier_factor: Annotated[float, Field(gt=1)] = 6.0
+    n_bootstrap: Count = 2000
+
+
+class Presets(Section):
+    """Published localizers on the stimuli of the section localizer, and one matched in tokens."""
+
+    names: Annotated[
+        tuple[Literal["default", "brainscore", "naacl2025", "topolm"], ...],
+        AfterValidator(_some_once),
+    ] = ("default", "brainscore", "naacl2025", "topolm")
+    n_random: Count = 20
+
+
+class Sweep(Section):
+    """Lesions of several sizes, as shares of all units, on the pairs of the section lesions."""
+
+    fractions: Annotated[tuple[Share, ...], AfterValidator(_some_once)] = (
+        0.00125,
+        0.0025,
+        0.005,
+        0.02,
+        0.05,
+    )
+    n_controls: Count = 20
+
+
+class Paradigms(Section):
+    """The language units' lesion by paradigm, on all pairs of each (or the first so many)."""
+
+    per_paradigm: Count | None = None
+
+
+class Dissociation(Section):
+    """Language units and units for hard sums silenced, on minimal pairs and on sequences (no language)."""
+
+    n_sums: Annotated[int, Field(ge=4)] = 96
+    n_sequences: Count = 100
+    n_controls: Count = 20
+    n_permutations: Count = 1999
+
+
+class Alphas(Section):
+    """Ridge penalties (scikit-learn's convention), evenly spaced in log10 from low to high."""
+
+    low: float = 0.0
+    high: float = 7.0
+    n: Count = 15
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Alphas:
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
+        return self
+
+
+class Simulation(Section):
+    """Responses of known truth: which layer drives them (as a share of the depth), how strongly, how many."""
+
+    planted_depth: Annotated[float, Field(ge=0, le=1)] = 0.6
+    snr: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(min_length=1)] = {
+        "LATL": 0.6,
+        "RATL": 0.3,
+        "LPTL": 1.0,
+        "LIPL": 0.5,
+        "LPreM": 0.15,
+        "LIFG": 0.0,
+    }
+    n_subjects: Annotated[int, Field(ge=2)] = 8
+    phi: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    tr: Annotated[float, Field(gt=0)] = 2.0
+
+
+class Story(Section):
+    """A timed story: responses, words, how words become a design, how it is cross-validated."""
+
+    responses: str = "simulated"
+    words: str | None = None
+    radius: Literal["6mm", "10mm"] = "6mm"
+    context: Annotated[int, Field(ge=8)] = 512
+    stride: Count = 128
+    pool: Literal["mean", "last", "sum"] = "mean"
+    downsample: Literal["average", "sum", "lanczos"] = "average"
+    delays: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], AfterValidator(_some_once)] = (
+        1,
+        2,
+        3,
+        4,
+    )
+    alphas: Alphas = Alphas()
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    purge: Annotated[int, Field(ge=0)] = 10
+    layer_step: Count = 1
+    window: Annotated[int, Field(ge=2)] = 12
+    method: Literal["spearman", "pearson", "cosine"] = "spearman"
+    n_unit_controls: Count = 100
+    n_bootstrap: Count = 2000
+    simulation: Simulation | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Story:
+        if self.responses not in ("simulated", "alice_fmri") and not self.responses.endswith(".nc"):
+            raise ValueError(f"responses must be simulated, alice_fmri or a .nc file; got {self.responses!r}")
+        if self.stride >= self.context:
+            raise ValueError(f"stride must be below context; got {self.stride} and {self.context}")
+        if self.responses == "simulated" and self.simulation is None:
+            raise ValueError("responses: simulated needs a section simulation")
+        if self.responses != "simulated" and self.simulation is not None:
+            raise ValueError("a section simulation needs responses: simulated")
+        if self.responses.endswith(".nc") != (self.words is not None):
+            raise ValueError("your own responses (a .nc file) and your own words (a table) need one another")
+        return self
+
+
+class Bands(Section):
+    """What feature spaces of a story explain: the layer (as a share of the depth), candidates, draws."""
+
+    depth: Annotated[float, Field(ge=0, le=1)] = 0.6
+    n_candidates: Count = 20
+    n_permutations: Count = 999
+
+
+class Objects(Section):
+    """Model RDMs against subjects' RDMs, and what new samples a bootstrap imagines."""
+
+    responses: Literal["kriegeskorte92", "finger7t"] = "kriegeskorte92"
+    methods: Annotated[tuple[Literal["pearson", "spearman", "cosine"], ...], AfterValidator(_some_once)] = (
+        "pearson",
+        "spearman",
+    )
+    n_permutations: Count = 1000
+    n_bootstrap: Count = 1000
+    resample: Literal["both", "subject", "stimulus"] = "both"
+    n_draws: Count = 1000
+
+
+class Movie(Section):
+    """Voxels encoded from a movie: its features, delays in volumes, folds, candidates and tests."""
+
+    responses: Literal["szinte_prf_v1"] = "szinte_prf_v1"
+    rows: Count = 15
+    columns: Count = 20
+    n_directions: Annotated[int, Field(ge=2, multiple_of=2)] = 8
+    delays: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], AfterValidator(_some_once)] = (
+        1,
+        2,
+        3,
+        4,
+        5,
+    )
+    other_delays: tuple[tuple[Annotated[int, Field(ge=0, strict=True)], ...], ...] = (
+        (0, 1, 2, 3, 4),
+        (2, 3, 4, 5, 6),
+    )
+    alphas: Alphas = Alphas(low=0.0, high=9.0, n=19)
+    n_folds: Annotated[int, Field(ge=3)] = 5
+    purge: Annotated[int, Field(ge=0)] = 11
+    n_candidates: Count = 20
+    n_permutations: Count = 999
+
+
+class Topology(Section):
+    """Topological RSA: which layer is an RDM of, over networks that differ in their seed, and noise."""
+
+    n_networks: Annotated[int, Field(ge=4)] = 12
+    n_images: Annotated[int, Field(ge=10, le=400, multiple_of=10)] = 50
+    epochs: Count = 20
+    noise: Annotated[tuple[Annotated[float, Field(ge=0)], ...], AfterValidator(_some_once)] = (0.0, 1.0, 2.0)
+    metrics: Annotated[tuple[Literal["correlation", "euclidean"], ...], AfterValidator(_some_once)] = (
+        "correlation",
+        "euclidean",
+    )
+    step: Annotated[float, Field(gt=0, le=1)] = 0.05
+    n_bootstrap: Count = 200
+    resample: Literal["subject", "stimulus", "both"] = "both"
+    n_permutations: Count = 999
+    brains: tuple[Literal["kriegeskorte92", "finger7t"], ...] = ()
+
+
+class Study(Section):
+    """A study: one network, one seed, and the analyses whose sections are given."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    model: Model = Model()
+    localizer: Localizer | None = None
+    lesions: Lesions | None = None
+    presets: Presets | None = None
+    sweep: Sweep | None = None
+    paradigms: Paradigms | None = None
+    dissociation: Dissociation | None = None
+    story: Story | None = None
+    bands: Bands | None = None
+    objects: Objects | None = None
+    topology: Topology | None = None
+    movie: Movie | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Study:
+        if self.name == "shared":
+            raise ValueError("the name shared is taken: results/shared holds what studies share")
+        for name, needed in NEEDS.items():
+            if getattr(self, name) is not None and getattr(self, needed) is None:
+                verb = "need" if name.endswith("s") else "needs"
+                raise ValueError(f"{name} {verb} a section {needed}: {NEEDED_FOR[needed]}")
+        if all(getattr(self, name) is None for name in ALONE):
+            raise ValueError(f"a study needs at least one of the sections {', '.join(ALONE)}")
+        return self
+
+
+# Sections that make a study by themselves.
+ALONE = ("localizer", "story", "objects", "topology", "movie")
+# section -> the section that it cannot do without, and what for
+NEEDS = {
+    "lesions": "localizer",
+    "presets": "localizer",
+    "sweep": "lesions",
+    "paradigms": "lesions",
+    "dissociation": "lesions",
+    "bands": "story",
+}
+NEEDED_FOR = {
+    "localizer": "it selects the units",
+    "lesions": "it names the pairs and the controls",
+    "story": "it says what was heard and how it becomes a design",
+}

@@ -14,14 +14,17 @@ from .dual import applies
 if TYPE_CHECKING:
     from .splits import Splits
 
-__all__ = ["DECOMPOSITIONS", "PRECISIONS", "SOLVERS", "Plan", "Wishes", "choose"]
+__all__ = ["DECOMPOSITIONS", "PRECISIONS", "SOLVERS", "SUMMED_TOLERANCES", "Plan", "Wishes", "choose"]
 
 SOLVERS = ("auto", "primal", "kernel")
 PRECISIONS = ("auto", "float32", "float64")
 DECOMPOSITIONS = ("auto", "folds", "one")
 BLOCKS = {"cpu": 512, "cuda": 4096}
-# Largest expected error of a compressed prediction, as a share of a target's standard deviation.
-TOLERANCES = {"float32": 1e-5, "float64": 1e-9}
+# Largest expected error of a compressed prediction, as a share of a target's standard deviation: as cheap a
+# basis as leaves few alphas a target to be compared exactly. Scores that are summed over targets are not
+# compared exactly, so they need a smaller one.
+TOLERANCE = 1e-3
+SUMMED_TOLERANCES = {"float32": 1e-5, "float64": 1e-9}
 # How many products of a matrix of the same size an eigendecomposition in float64 costs (measured, MKL).
 EIGEN_COST = {"float32": 23.0, "float64": 10.0}
 
@@ -91,7 +94,7 @@ def choose(
     device = pick_device(wishes.device)
     why["device"] = "asked for" if wishes.device != "auto" else f"{device.type} is what there is"
     one, why["decomposition"] = _decomposition(n, t, splits, alphas, dtype, kernel, wishes.decomposition)
-    tolerance, why["compression"] = _compression(len(alphas), dtype, one, wishes.compress)
+    tolerance, why["compression"] = _compression(len(alphas), one, wishes.compress)
     block = min(wishes.target_block or BLOCKS.get(device.type, BLOCKS["cpu"]), t)
     why["target_block"] = "asked for" if wishes.target_block else f"{device.type}, {t} targets"
     tf32 = bool(wishes.tf32) and device.type == "cuda"
@@ -158,14 +161,14 @@ def _costs(n: int, t: int, splits: Splits, n_alphas: int, eigen: float) -> tuple
     return one, many
 
 
-def _compression(n_alphas: int, dtype: str, one: bool, asked: Any) -> tuple[float | None, str]:
+def _compression(n_alphas: int, one: bool, asked: Any) -> tuple[float | None, str]:
     if asked is False:
         return None, "asked for none"
     if one:
         return None, "one decomposition serves all folds"
     if n_alphas < LEAST_ALPHAS:
         return None, f"{n_alphas} alphas, fewer than {LEAST_ALPHAS}"
-    return TOLERANCES[dtype], "where a fold's alphas have a lower rank"
+    return TOLERANCE, "where a fold's alphas have a lower rank"
 
 
 def _peak(

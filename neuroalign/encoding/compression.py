@@ -20,6 +20,7 @@ class Basis(NamedTuple):
     functions: torch.Tensor  # (rank, q)
     combine: torch.Tensor  # (n_alphas, rank) float64
     error: float  # largest expected error of a prediction, as a share of the targets' standard deviation
+    missed: torch.Tensor  # (n_alphas, q) float64: what ``combine @ functions`` lacks
 
 
 def compress(
@@ -84,6 +85,7 @@ def compress(
         missed = target - kept @ (kept.T @ target)
         error = float(torch.linalg.vector_norm(missed, dim=1).max())
         if error <= tolerance:
-            functions = kept.T @ (inverse / scale[:, None])
-            return Basis(functions.to(dtype or inverse.dtype), scale[:, None] * kept, error)
+            functions, combine = kept.T @ (inverse / scale[:, None]), scale[:, None] * kept
+            left_out = inverse - combine @ functions
+            return Basis(functions.to(dtype or inverse.dtype), combine, error, left_out)
     return None

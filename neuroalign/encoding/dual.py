@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .folds import held_targets, row_index
-from .rotations import Eigen, residual_scores
+from .rotations import Eigen, eigh, residual_scores
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ def centred_eigen(K: torch.Tensor, *, intercept: bool, dtype: torch.dtype) -> Ei
         mean = K.mean(dim=0)
         K = K - mean - mean[:, None] + mean.mean()
         K = K + 2 * torch.linalg.matrix_norm(K).clamp(min=1e-300) / n
-    values, vectors = torch.linalg.eigh(K)
+    values, vectors = eigh(K)
     keep = n - 1 if intercept else n
     return Eigen(values[:keep].clamp(min=0.0), vectors[:, :keep].to(dtype))
 

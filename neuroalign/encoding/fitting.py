@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import to_numpy, to_torch, torch_dtype
 from ..errors import InvalidValueError, ShapeError, choice
-from .choosing import Plan, Wishes, choose
+from .choosing import SUMMED_TOLERANCES, Plan, Wishes, choose
 from .solvers import Problem, Selection, Solver, prepare
 from .splits import Splits
 from .targets import Targets, patterns
@@ -261,6 +261,8 @@ def _checked_out(out: Any, t: int, p: int) -> Any:
 def _shared_alpha(x: np.ndarray, targets: Targets, groups: list[_Group], job: Job, plan: Plan) -> np.ndarray:
     """Return the number of the alpha of the best mean score over all targets."""
     total, count = np.zeros(len(job.alphas)), 0
+    if plan.tolerance is not None:
+        plan = plan._replace(tolerance=SUMMED_TOLERANCES[plan.dtype])
     for group in groups:
         sums, n = _Machine(x, group, job, plan).totals(targets)
         total, count = total + sums, count + n

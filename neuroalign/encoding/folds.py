@@ -155,7 +155,7 @@ def fold_scores(
     scores = []
     for start in range(0, fold.cross.shape[1], TILE):
         part = fold.take(slice(start, start + TILE))
-        scores.append(rotation_scores(rotation, part, project(rotation, part.cross, scale), scoring))
+        scores.append(rotation_scores(rotation, part, project(rotation, part.cross, scale), scoring)[0])
     return torch.cat(scores, dim=1)
 
 

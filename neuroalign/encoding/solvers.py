@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FoldSolver", "HoldOutSolver", "Problem", "Selection", "Solver", "prepare"]
 
-# A runner-up that is closer than this many errors of the compressed scores is compared exactly.
-MARGIN = 20
 # Error of a compressed score by rounding, as a share of a target's variance (measured).
 SCORE_ROUNDING = {"float32": 1e-6, "float64": 1e-14}
 TF32_ROUNDING = 1e-4
@@ -115,11 +113,11 @@ class FoldSolver:
         approximate = self.plan.tf32 or any(r.basis is not None for r in self.rotations)
         with _selection_precision(self.plan.tf32):
             along = [project(r, f.cross) for r, f in zip(self.rotations, parts, strict=True)]
-            scores = [
+            found = [
                 rotation_scores(r, f, c, self.problem.scoring)
                 for r, f, c in zip(self.rotations, parts, along, strict=True)
             ]
-        mean = _mean(scores)
+        mean = _mean([scores for scores, _ in found])
         if self.plan.tf32:
             along = [project(r, f.cross) for r, f in zip(self.rotations, parts, strict=True)]
         fixed, best = best is not None, _argmax(mean) if best is None else best
@@ -127,7 +125,8 @@ class FoldSolver:
             score = mean[best, np.arange(len(best))]
         else:
             exact = _Exact(self.rotations, parts, along, self.problem.scoring)
-            best, score = (best, exact(best)) if fixed else self._settle(exact, mean, best, Y)
+            slack = self._rounding(Y) + sum(to_numpy(off) for _, off in found if off is not None) / len(found)
+            best, score = (best, exact(best)) if fixed else _settle(exact, mean, mean + slack, best)
         if features is not None:
             total = features.T @ Y if total is None else total
         return Selection(best, score, mean, project(self.eigen, Y if total is None else total))
@@ -137,28 +136,34 @@ class FoldSolver:
         found = _weights(self.eigen, selection, self.problem.alphas, complete=dual)
         return found if dual or not self.plan.kernel else self.problem.X.T @ found
 
-    def _settle(self, exact: _Exact, mean: np.ndarray, best: np.ndarray, Y: torch.Tensor) -> Any:
-        """Return the choice and its exact score; the two best of a near tie are compared exactly."""
-        score = exact(best)
-        others = np.where(np.isnan(mean), -np.inf, mean)
-        columns = np.arange(len(best))
-        others[best, columns] = -np.inf
-        second = others.argmax(axis=0)
-        errors = [r.basis.error for r in self.rotations if r.basis is not None]
-        margin: Any = MARGIN * max(
-            [*errors, TF32_ROUNDING if self.plan.tf32 else SCORE_ROUNDING[self.plan.dtype]]
-        )
-        if self.problem.scoring == "neg_mse":
-            margin = margin * to_numpy((Y * Y).mean(dim=0)).astype(np.float64)
+    def _rounding(self, Y: torch.Tensor) -> Any:
+        """Return the error of compressed scores by rounding."""
+        share = TF32_ROUNDING if self.plan.tf32 else SCORE_ROUNDING[self.plan.dtype]
+        if self.problem.scoring != "neg_mse":
+            return share
+        return share * to_numpy((Y * Y).mean(dim=0)).astype(np.float64)
+
+
+def _settle(exact: _Exact, mean: np.ndarray, most: np.ndarray, best: np.ndarray) -> Any:
+    """Return the choice and its exact score: every alpha is compared whose score may be as good.
+
+    ``most`` (n_alphas, t) is what the scores may be at most; where they are not defined, ``best`` stays.
+    """
+    best, score = best.copy(), exact(best)
+    columns = np.arange(len(best))
+    open_ = np.where(np.isnan(most) | np.isnan(mean), -np.inf, most)
+    open_[best, columns] = -np.inf
+    while True:
+        rival = open_.argmax(axis=0)
         with np.errstate(invalid="ignore"):
-            close = np.flatnonzero(mean[best, columns] - others[second, columns] < margin)
+            close = np.flatnonzero(open_[rival, columns] >= score)
         if not close.size:
             return best, score
-        rival = exact(second[close], close)
-        wins = (rival > score[close]) | ((rival == score[close]) & (second[close] < best[close]))
-        best, score = best.copy(), score.copy()
-        best[close[wins]], score[close[wins]] = second[close[wins]], rival[wins]
-        return best, score
+        rival = rival[close]
+        found = exact(rival, close)
+        wins = (found > score[close]) | ((found == score[close]) & (rival < best[close]))
+        best[close[wins]], score[close[wins]] = rival[wins], found[wins]
+        open_[rival, close] = -np.inf
 
 
 class HoldOutSolver:

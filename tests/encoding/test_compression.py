@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from neuroalign.encoding.compression import LEAST_ALPHAS, compress
+from neuroalign.encoding.folds import designs, folds
 from neuroalign.encoding.ridge import RidgeCV
+from neuroalign.encoding.rotations import decompose, project, rotation_scores
 from neuroalign.encoding.splits import contiguous_splits
 
 VALUES = torch.linspace(0.1, 50, 40, dtype=torch.float64)
@@ -64,16 +66,58 @@ def test_compressed_alphas_select_as_all_alphas_do_and_scores_are_exact(scoring,
     np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-12)
 
 
-def test_a_near_tie_is_decided_without_compression(monkeypatch):
+def concentrated(X, n_targets, noise, seed=0):
+    """Targets along single directions of the features, which a basis for any target serves worst."""
+    rng = np.random.default_rng(seed)
+    along = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[0][:, :n_targets] * np.sqrt(len(X))
+    return along + noise * rng.standard_normal(along.shape)
+
+
+@pytest.mark.parametrize("scoring", ["r2", "pearson", "neg_mse"])
+@pytest.mark.parametrize("tolerance", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("noise", [0.05, 1.0])
+def test_a_loose_basis_selects_as_all_alphas_do(monkeypatch, scoring, tolerance, noise):
     X, Y = data(t=60, seed=3)
-    alphas = np.logspace(0, 1, 40)
-    options = {"edge_tolerance": 1, "device": "cpu", "scoring": "pearson"}
+    Y = np.concatenate([Y, concentrated(X, 30, noise)], axis=1)
+    alphas = np.logspace(-1, 3, 40)
+    options = {"edge_tolerance": 1, "device": "cpu", "scoring": scoring}
     exact = RidgeCV(alphas, compress=False, **options).fit(X, Y)
-    monkeypatch.setitem(
-        __import__("neuroalign.encoding.choosing", fromlist=["x"]).TOLERANCES, "float64", 1e-4
-    )
+    monkeypatch.setattr("neuroalign.encoding.choosing.TOLERANCE", tolerance)
     loose = RidgeCV(alphas, **options).fit(X, Y)
-    assert max(loose.report_["alpha_ranks"]) <= 5
-    np.testing.assert_allclose(loose.cv_scores_, exact.cv_scores_, rtol=1e-4)
-    # Neighbours of the best alpha are near ties here; a third alpha may tie as well.
-    assert (loose.alpha_ == exact.alpha_).mean() > 0.9
+    assert max(loose.report_["alpha_ranks"]) <= 12
+    np.testing.assert_array_equal(loose.alpha_, exact.alpha_)
+    np.testing.assert_allclose(loose.cv_scores_, exact.cv_scores_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("scoring", ["r2", "pearson", "neg_mse"])
+def test_compressed_scores_are_off_by_no_more_than_they_say(scoring):
+    X, Y = data(t=60, seed=4)
+    Y = np.concatenate([Y, concentrated(X, 30, 0.1), concentrated(X, 30, 1.0)], axis=1)
+    X, Y = (torch.from_numpy(each - each.mean(axis=0)) for each in (X, Y))
+    alphas = np.logspace(4, -1, 30)
+    for part, fold in zip(*_parts(X, Y), strict=True):
+        truth, none = _scores(part, fold, alphas, scoring, None)
+        assert none is None
+        for tolerance in (1e-1, 1e-3, 1e-5):
+            found, slack = _scores(part, fold, alphas, scoring, tolerance)
+            assert (np.abs(found - truth) <= slack + 1e-12).all()
+            assert (slack > 0).any()
+
+
+def _parts(X, Y):
+    parts = list(designs(X, contiguous_splits(len(X), 5)))
+    return parts, folds(X, Y, parts)
+
+
+def _scores(part, fold, alphas, scoring, tolerance):
+    rotation = decompose(part, alphas, tolerance=tolerance, relative=scoring == "pearson")
+    found = rotation_scores(rotation, fold, project(rotation, fold.cross), scoring)
+    return tuple(None if each is None else each.numpy() for each in found)
+
+
+def test_one_alpha_for_all_targets_is_the_best_mean_of_exact_scores():
+    X, Y = data(t=60, seed=5)
+    options = {"alphas": np.logspace(0, 2, 40), "shared_alpha": True, "edge_tolerance": 1, "device": "cpu"}
+    a, b = RidgeCV(**options).fit(X, Y), RidgeCV(**options, compress=False).fit(X, Y)
+    np.testing.assert_array_equal(a.alpha_, b.alpha_)
+    np.testing.assert_allclose(a.cv_scores_, b.cv_scores_, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Run all benchmarks and write ``docs/benchmarks.md``; with names, run those and print their tables only."""
+"""Run all benchmarks, or those that are named, and write their sections of ``docs/benchmarks.md``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
-from neuroalign.io import write_text
+from neuroalign.io import read_text, write_text
 
 from . import (
     banded,
@@ -19,10 +19,11 @@ from . import (
     lesions,
     rdms,
     ridge,
+    ridge_memory,
     searchlight,
     small_ridge,
 )
-from .results import page
+from .results import page, section, title_of
 
 BENCHMARKS = {
     "extraction": extraction,
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "inference": inference,
     "searchlight": searchlight,
     "ridge": ridge,
+    "ridge_memory": ridge_memory,
     "banded": banded,
     "small_ridge": small_ridge,
 }
@@ -50,10 +52,10 @@ def main() -> None:
     torch.set_num_threads(N_THREADS)
     with threadpool_limits(N_THREADS):
         found = {BENCHMARKS[name]: BENCHMARKS[name].run() for name in names or BENCHMARKS}
-    text = page(found, threads=N_THREADS)
-    print(text)
-    if not names:
-        write_text(text, PAGE)
+    sections = [section(module, results) for module, results in found.items()]
+    print("\n".join(sections))
+    order = [title_of(module) for module in BENCHMARKS.values()]
+    write_text(page(sections, old=read_text(PAGE), order=order), PAGE)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from .timing import Turns
 
-__all__ = ["Result", "page"]
+__all__ = ["Result", "page", "section", "title_of"]
 
 PACKAGES = (
     "neuroalign",
@@ -41,14 +43,11 @@ COLUMNS = (
 HEAD = """\
 # Benchmarks
 
-Written by `make bench`. Both sides of every row run in turn in one process, with {threads} thread, after one
-run to warm up. Times are CPU times (user and system, all threads); a ratio is the median of the ratios of all
-turns.
+Written by `make bench`. Both sides of every row run in turn in one process, with 1 thread, after one run to
+warm up. Times are CPU times (user and system, all threads); a ratio is the median of the ratios of all turns.
+A floor is the project's aim. Machines differ: quote the ratios, not the seconds, and run it on yours.
 
-Machines differ: quote the ratios, not the seconds, and run it on yours. Peak memory is not measured. A floor
-is the project's aim: those of extraction apply now, those of RDMs and ridge are for a later version.
-
-Versions: {versions}.
+Nothing here was measured on a GPU: `python -m benchmarks.ridge_gpu` is ready for one.
 """
 
 
@@ -89,15 +88,32 @@ class Result:
         return (*about, ratio, self.floor, self.met, self.same, str(turns.n_runs), spread, seconds)
 
 
-def page(found: Mapping[Any, list[Result]], *, threads: int) -> str:
-    """Return the page: for every benchmark module its docstring and a table of its results."""
-    names = [f"{name} {version(name)}" for name in PACKAGES]
-    versions = ", ".join([f"Python {platform.python_version()}", *names])
-    parts = [HEAD.format(threads=threads, versions=versions)]
-    for module, results in found.items():
-        title, _, text = (inspect.getdoc(module) or "").partition("\n")
-        parts.append(f"## {title.rstrip('.')}\n{text}\n\n{_table(results)}")
-    return "\n".join(parts)
+def section(module: Any, results: list[Result] | str) -> str:
+    """Return a benchmark's part of the page: its docstring, when and with what it ran, and its results."""
+    title, _, text = (inspect.getdoc(module) or "").partition("\n")
+    versions = ", ".join(
+        [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]
+    )
+    about = f"Measured on {datetime.now(UTC):%Y-%m-%d} on {platform.machine()}: {versions}."
+    found = results if isinstance(results, str) else _table(results)
+    return f"## {title.rstrip('.')}\n{text}\n\n{about}\n\n{found}"
+
+
+def page(sections: Iterable[str], *, old: str = "", order: Sequence[str] = ()) -> str:
+    """Return the page: the sections, and those of the old page that were not run again, in their order."""
+    found = {_title(part): part for part in re.split(r"^(?=## )", old, flags=re.MULTILINE)[1:]}
+    found |= {_title(part): part for part in sections}
+    titles = [title for title in order if title in found]
+    return "\n".join([HEAD, *(found[title].rstrip("\n") + "\n" for title in titles)])
+
+
+def title_of(module: Any) -> str:
+    """Return the heading of a benchmark's section."""
+    return (inspect.getdoc(module) or "").partition("\n")[0].rstrip(".")
+
+
+def _title(part: str) -> str:
+    return part.partition("\n")[0].removeprefix("## ").strip()
 
 
 def _table(results: list[Result]) -> str:

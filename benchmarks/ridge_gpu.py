@@ -2,8 +2,8 @@
 
 10,000 rows, 4,000 features, 80,000 targets, 5 folds, 10 alphas, float32: strict, and with TF32 products for
 the selection of alphas; wall time with the transfers of features, targets and weights, and less the time that
-the same transfers take by themselves; peak of device memory; himalaya's RidgeCV and KernelRidgeCV (torch_cuda)
-beside it, its arrays moved beforehand.
+the same transfers take by themselves; peak of device memory; himalaya's RidgeCV and KernelRidgeCV
+(torch_cuda) beside it, its arrays moved beforehand.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Design",
     "Fold",
+    "Grams",
     "designs",
+    "fold_grams",
     "fold_scores",
     "folds",
     "folds_and_total",
@@ -42,6 +44,7 @@ __all__ = [
 # Targets a tile: the predictions of a tile and their errors stay in the processor's cache.
 TILE = 512
 CHUNK = 512
+MOST_BYTES = 2**28
 
 
 class Design(NamedTuple):
@@ -92,17 +95,29 @@ class Fold(NamedTuple):
 
 
 def designs(
-    X: torch.Tensor, splits: Splits, *, intercept: bool = True, total: torch.Tensor | None = None
+    X: torch.Tensor, splits: Splits, *, intercept: bool = True, grams: Grams | None = None
 ) -> Iterator[Design]:
     """Yield the primal designs of X (n, p), which should be centred on the mean of all rows.
 
-    Each holds a (p, p) matrix in float64; a solver may take them one at a time. ``total`` is ``gram(X)``,
-    where it is known.
+    Each holds a (p, p) matrix in float64; a solver may take them one at a time. ``grams`` are those of
+    ``fold_grams``, where they are known.
     """
-    total = gram(X) if total is None else total
-    sums = X.sum(dim=0, dtype=total.dtype)
-    for train, test in splits:
-        yield _primal(X, total, sums, train, test, intercept)
+    grams = Grams(gram(X), []) if grams is None else grams
+    sums = X.sum(dim=0, dtype=grams.total.dtype)
+    for i, (train, test) in enumerate(splits):
+        held = grams.held[i] if grams.held else None
+        yield _primal(X, grams.total, held, sums, train, test, intercept)
+
+
+def fold_grams(X: torch.Tensor, splits: Splits) -> Grams:
+    """Return X'X, as the sum over folds where these partition the rows and their matrices fit in 256 MB."""
+    tested = np.concatenate([test for _, test in splits])
+    whole = all(len(train) + len(test) == len(X) for train, test in splits)
+    small = 8 * len(splits) * X.shape[1] ** 2 <= MOST_BYTES
+    if not (whole and small and len(tested) == len(np.unique(tested)) == len(X)):
+        return Grams(gram(X), [])
+    held = [gram(X[row_index(test, X)]) for _, test in splits]
+    return Grams(sum(held[1:], start=held[0]), held)
 
 
 def kernel_designs(
@@ -185,6 +200,13 @@ def gram(X: torch.Tensor) -> torch.Tensor:
     return found.tril() + found.tril(-1).T
 
 
+class Grams(NamedTuple):
+    """X'X (p, p) of all rows, and of each fold's test rows where these partition the rows (else empty)."""
+
+    total: torch.Tensor
+    held: list[torch.Tensor]
+
+
 class Held(NamedTuple):
     """The targets of test rows: centred, and reflected where ``Design.rows`` are."""
 
@@ -195,7 +217,13 @@ class Held(NamedTuple):
 
 
 def _primal(
-    X: torch.Tensor, total: torch.Tensor, sums: torch.Tensor, train: Any, test: Any, intercept: bool
+    X: torch.Tensor,
+    total: torch.Tensor,
+    left_out: torch.Tensor | None,
+    sums: torch.Tensor,
+    train: Any,
+    test: Any,
+    intercept: bool,
 ) -> Design:
     import torch
 
@@ -206,7 +234,8 @@ def _primal(
     if direct:
         matrix, sums = gram(X[rows]), X[rows].sum(dim=0, dtype=total.dtype)
     else:
-        matrix, sums = total - gram(X[out]), sums - X[out].sum(dim=0, dtype=total.dtype)
+        left_out = gram(X[out]) if left_out is None else left_out
+        matrix, sums = total - left_out, sums - X[out].sum(dim=0, dtype=total.dtype)
     mean = sums / len(train) if intercept else torch.zeros_like(sums)
     matrix = matrix - len(train) * mean * mean[:, None]
     held = X[row_index(test, X)]

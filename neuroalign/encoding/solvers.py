@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays import to_numpy
 from .dual import centred_eigen, hold_out, hold_out_scores
-from .folds import Fold, designs, folds_and_total, gram, kernel_designs
+from .folds import Fold, designs, fold_grams, folds_and_total, gram, kernel_designs
 from .rotations import (
     Eigen,
     Rotation,
@@ -87,11 +87,13 @@ class FoldSolver:
         self.problem, self.plan = problem, plan
         self.parts, self.rotations = [], []
         X = problem.X
-        total = (_kernel(problem) if plan.kernel else gram(X)).contiguous()
         if plan.kernel:
+            total = _kernel(problem).contiguous()
             parts = kernel_designs(total, problem.splits, intercept=problem.intercept, dtype=X.dtype)
         else:
-            parts = designs(X, problem.splits, intercept=problem.intercept, total=total)
+            grams = fold_grams(X, problem.splits)
+            total = grams.total.contiguous()
+            parts = designs(X, problem.splits, intercept=problem.intercept, grams=grams)
         relative = problem.scoring == "pearson"
         for part in parts:
             rotation = decompose(part, problem.alphas, tolerance=plan.tolerance, relative=relative)

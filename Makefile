@@ -30,11 +30,14 @@ demo: $(READY)
 	$(RUN) neuroalign run config/demo.yaml
 
 figures: $(READY)
-	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch kriegeskorte92 finger7t szinte_prf_v1 langloc_stimuli blimp alice_fmri
+	@test -n "$$NEUROALIGN_DATA" || $(RUN) neuroalign datasets fetch kriegeskorte92 finger7t haxby_slice n400_group_eeg szinte_prf_v1 langloc_stimuli blimp alice_fmri
 	$(RUN) neuroalign run config/kriegeskorte92.yaml
 	$(RUN) neuroalign run config/finger7t.yaml
 	$(RUN) neuroalign run config/topological_rsa.yaml
 	$(RUN) neuroalign run config/v1.yaml
+	$(RUN) neuroalign run config/n400.yaml
+	$(RUN) neuroalign run config/searchlight.yaml
+	$(RUN) neuroalign run config/behaviour.yaml
 	$(RUN) neuroalign run config/langloc.yaml
 	$(RUN) neuroalign run config/alice.yaml
 
@@ -61,6 +64,7 @@ calibrate: $(READY)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration --seeds --out docs/calibration/seeds.tsv
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.encoding_calibration
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.cluster_calibration
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[docs]"

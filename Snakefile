@@ -43,6 +43,10 @@ include: "analyses/unit_alignment/rules.smk"
 include: "analyses/object_rsa/rules.smk"
 include: "analyses/topological_rsa/rules.smk"
 include: "analyses/v1_encoding/rules.smk"
+include: "analyses/n400/rules.smk"
+include: "analyses/behaviour/rules.smk"
+include: "analyses/searchlight/rules.smk"
+include: "analyses/own_data/rules.smk"
 
 
 rule report:

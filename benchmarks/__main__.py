@@ -14,6 +14,7 @@ from . import (
     banded,
     comparators,
     dissimilarities,
+    evoked,
     extraction,
     inference,
     lesions,
@@ -21,6 +22,7 @@ from . import (
     ridge,
     ridge_memory,
     searchlight,
+    similarity,
     small_ridge,
 )
 from .results import page, section, title_of
@@ -33,10 +35,12 @@ BENCHMARKS = {
     "comparators": comparators,
     "inference": inference,
     "searchlight": searchlight,
+    "evoked": evoked,
     "ridge": ridge,
     "ridge_memory": ridge_memory,
     "banded": banded,
     "small_ridge": small_ridge,
+    "similarity": similarity,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 N_THREADS = 1

@@ -1,12 +1,14 @@
-"""``fetch`` downloads a data set file by file; ``available`` says what there is."""
+"""``fetch`` downloads a data set file by file; ``available`` and ``information`` say what there is."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -16,7 +18,7 @@ from ..errors import FileError, UnsafeError
 from .loading import LOADERS
 from .sources import MANIFEST, find_root, find_set, manifest
 
-__all__ = ["available", "fetch"]
+__all__ = ["available", "fetch", "information"]
 
 HOST = "https://raw.githubusercontent.com"
 
@@ -93,6 +95,66 @@ def available(*, root: str | Path | None = None) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def information(name: str, *, root: str | Path | None = None) -> dict[str, Any]:
+    """Return what there is to know of a data set without reading its files.
+
+    Parameters
+    ----------
+    name : str
+        A data set of the manifest; see ``available``.
+    root : path, optional
+        As in ``fetch``.
+
+    Returns
+    -------
+    dict
+        name, title, modality (list), licence, cite, repository, commit, n_files, n_bytes, folder, present,
+        excluded (what is never returned, and why), and parts: of each ``what`` of
+        ``load`` what it returns with its dims, and its selectors.
+
+    Raises
+    ------
+    InvalidValueError
+        If the name is unknown; lists what there is.
+
+    Examples
+    --------
+    >>> found = information("finger7t", root="nowhere")
+    >>> found["present"], list(found["parts"])
+    (False, ['responses', 'models'])
+    """
+    entry = find_set(name)
+    table = available(root=root).set_index("name")
+    row: dict[str, Any] = {str(column): table.at[name, column] for column in table.columns}
+    parts = LOADERS.get(name, {})
+    excluded: dict[str, str] = {}
+    for loader in parts.values():
+        excluded |= getattr(inspect.getmodule(loader), "EXCLUDED", {})
+    return {
+        "name": name,
+        "title": entry.title,
+        "modality": row["modality"].split(", ") if row["modality"] else [],
+        "licence": entry.licence,
+        "cite": entry.cite,
+        "repository": entry.repository,
+        "commit": entry.commit,
+        "n_files": int(row["n_files"]),
+        "n_bytes": int(row["n_bytes"]),
+        "folder": str(find_root(root) / name),
+        "present": bool(row["present"]),
+        "excluded": excluded,
+        "parts": {what: _part(loader) for what, loader in parts.items()},
+    }
+
+
+def _part(loader: Any) -> dict[str, Any]:
+    """Return the first sentence of a loader, and its selectors with what they are by default."""
+    said = (inspect.getdoc(loader) or "").split("\n\n")[0].replace("\n", " ")
+    keyed = inspect.signature(loader).parameters.values()
+    selectors = {item.name: item.default for item in keyed if item.kind == item.KEYWORD_ONLY}
+    return {"returns": said.removeprefix("Return ").strip(), "selectors": selectors}
 
 
 def _refuse_odd_source(entry: io.SetEntry) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidValueError, choice, listing
-from . import alice, finger7t, haxby, kriegeskorte, language, n400, szinte
+from . import alice, finger7t, haxby, kriegeskorte, language, language_parcels, n400, szinte
 from .sources import open_source
 
 __all__ = ["LOADERS", "load"]
@@ -33,6 +33,11 @@ LOADERS: dict[str, dict[str, Callable[..., Any]]] = {
     "haxby_slice": {"series": haxby.series, "events": haxby.events},
     "szinte_prf_v1": {"series": szinte.series, "stimulus": szinte.stimulus},
     "n400_group_eeg": {"evoked": n400.evoked},
+    "language_parcels": {
+        "volume": language_parcels.volume,
+        "surface": language_parcels.surface,
+        "labels": language_parcels.labels,
+    },
     "langloc_stimuli": {"stimuli": language.langloc},
     "blimp": {"pairs": language.blimp},
     "syntaxgym": {"regions": language.suite_regions, "predictions": language.suite_predictions},
@@ -78,6 +83,8 @@ def load(name: str, *, what: str | None = None, root: str | Path | None = None, 
     (('time', 'neuroid'), 'CC-BY-4.0')
     """
     if name not in LOADERS:
+        if str(name).endswith((".yaml", ".yml")):
+            raise InvalidValueError(f"load takes names; for the description {name} call read_described.")
         raise choice(name, LOADERS, name="data set")
     parts = LOADERS[name]
     if what is not None and what not in parts:

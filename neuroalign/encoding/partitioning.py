@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import xarray as xr
 
 from ..arrays import as_float
 from ..errors import LabelError, ShapeError, choice, listing
+from ..stats import all_unions, commonalities
 from .bands import band_of, columns_of, take_bands, with_bands
 from .evaluation import evaluate
 
@@ -70,13 +70,13 @@ def union_scores(
     names = list(columns_of(band_of(X)))
     _check_names(names)
     found = []
-    for union in _unions(len(names)):
+    for union in all_unions(len(names)):
         part = take_bands(X, [names[i] for i in union])
         # Alphas differ between unions; they are no label of the scores.
         score = evaluate(with_bands(model, part), part, Y, splits=splits, metric=metric, **options)
         found.append(score.drop_vars("alpha", errors="ignore"))
     scores = xr.concat(found, dim="union", combine_attrs="drop_conflicts")
-    scores = scores.assign_coords(union=[PLUS.join(names[i] for i in u) for u in _unions(len(names))])
+    scores = scores.assign_coords(union=[PLUS.join(names[i] for i in u) for u in all_unions(len(names))])
     scores.attrs["n_undefined"] = int(np.isnan(scores.values).sum())
     return scores
 
@@ -124,10 +124,10 @@ def variance_partitioning(scores: xr.DataArray | Mapping[str, Any]) -> xr.Datase
     keys = [tuple(str(union).split(PLUS)) for union in scores["union"].values]
     names = list(dict.fromkeys(name for key in sorted(keys, key=len) for name in key))
     _check_names(names)
-    unions = _unions(len(names))
+    unions = all_unions(len(names))
     row = _rows(keys, names, unions)
     values = scores.transpose("union", ...).values
-    variance = _components(values[row], unions, len(names))
+    variance = commonalities(values[row], len(names))
     member = np.array([[i in union for i in range(len(names))] for union in unions])
     rest = scores.isel(union=row[-1], drop=True)
     component = [AND.join(names[i] for i in union) for union in unions]
@@ -175,10 +175,6 @@ def _check_names(names: list[str]) -> None:
         raise LabelError(f"names of bands must not hold {PLUS!r} or {AND!r}; got {listing(bad)}.")
 
 
-def _unions(n_bands: int) -> list[tuple[int, ...]]:
-    return [union for size in range(1, n_bands + 1) for union in combinations(range(n_bands), size)]
-
-
 def _rows(keys: list[tuple[str, ...]], names: list[str], unions: list[tuple[int, ...]]) -> list[int]:
     """Return the row of each union among the keys."""
     sets = [frozenset(key) for key in keys]
@@ -193,16 +189,3 @@ def _rows(keys: list[tuple[str, ...]], names: list[str], unions: list[tuple[int,
             f"scores hold {len(keys)} unions of {len(names)} bands; {len(unions)} were expected."
         )
     return [sets.index(want) for want in wanted]
-
-
-def _components(scores: np.ndarray, unions: list[tuple[int, ...]], n_bands: int) -> np.ndarray:
-    """Return the components (n_unions, ...) from the scores of the unions, by inclusion and exclusion."""
-    row = {frozenset(union): values for union, values in zip(unions, scores, strict=True)}
-    row[frozenset()] = np.zeros(scores.shape[1:])
-    every = frozenset(range(n_bands))
-    found = np.zeros(scores.shape)
-    for i, union in enumerate(unions):
-        for size in range(len(union) + 1):
-            for part in combinations(union, size):
-                found[i] += (-1) ** (size + 1) * row[every - set(union) | set(part)]
-    return found

@@ -7,12 +7,14 @@ from .evaluation import evaluate, noise_ceiling
 from .generalisation import cross_temporal_distance, temporal_generalisation
 from .inference import infer, merge_draws
 from .merging import merge_rdms, rescale_rdms, union_rdms
-from .neighbours import spheres, surface_neighbours
+from .neighbours import nearest_neighbours, spheres, surface_neighbours
 from .noise import NOISE_METHODS, noise_covariance, noise_precision, whiten
 from .rdms import METRICS, rdm
 from .regression import partial_compare, regress, variance_partition
 from .scaling import mds
 from .searchlight import searchlight
+from .searchlight_reliability import searchlight_reliability
+from .searchlight_tests import searchlight_tests
 from .transforms import TRANSFORMS, mean_rdm, subset, transform
 from .windows import window_patterns
 
@@ -31,6 +33,7 @@ __all__ = [
     "merge_rdms",
     "models",
     "movie",
+    "nearest_neighbours",
     "noise_ceiling",
     "noise_covariance",
     "noise_precision",
@@ -39,6 +42,8 @@ __all__ = [
     "regress",
     "rescale_rdms",
     "searchlight",
+    "searchlight_reliability",
+    "searchlight_tests",
     "spheres",
     "subset",
     "surface_neighbours",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..errors import LabelError, ShapeError, choice, listing
-from ..stats import is_constant
+from ..stats import all_unions, commonalities, is_constant
 from .compare import aligned
 from .linear_models import (
     basis_rows,
@@ -264,7 +263,7 @@ def variance_partition(
     chosen = np.concatenate(list(members.values()))
     position = {old: new for new, old in enumerate(chosen)}
     sets = [np.array([position[i] for i in which]) for which in members.values()]
-    unions = [u for size in range(1, len(sets) + 1) for u in combinations(range(len(sets)), size)]
+    unions = all_unions(len(sets))
     r2 = np.full((len(unions), len(y)), np.nan)
     for who, some, _, targets in shared_pairs(x[chosen], None, y, ranks=ranks):
         if some.shape[1] > len(some):
@@ -273,7 +272,7 @@ def variance_partition(
     member = np.array([[g in union for g in range(len(sets))] for union in unions])
     return xr.Dataset(
         {
-            "variance": (("component", over), _shares(r2, unions, len(sets))),
+            "variance": (("component", over), commonalities(r2, len(sets))),
             "r2": (("union", over), r2),
             "member": (("component", "group"), member),
         },
@@ -290,19 +289,6 @@ def variance_partition(
             "n_undefined": int(np.isnan(r2).any(axis=0).sum()),
         },
     )
-
-
-def _shares(r2: np.ndarray, unions: list[tuple[int, ...]], n_groups: int) -> np.ndarray:
-    """Return the commonalities (n_unions, n) of the R2 of all unions, by inclusion and exclusion."""
-    row = {frozenset(union): values for union, values in zip(unions, r2, strict=True)}
-    row[frozenset()] = np.zeros(r2.shape[1])
-    every = frozenset(range(n_groups))
-    shares = np.zeros(r2.shape)
-    for i, union in enumerate(unions):
-        for size in range(len(union) + 1):
-            for part in combinations(union, size):
-                shares[i] += (-1) ** (size + 1) * row[every - set(union) | set(part)]
-    return shares
 
 
 def _members(groups: Mapping[str, Sequence[Any]], names: np.ndarray) -> dict[str, np.ndarray]:

@@ -245,12 +245,61 @@ def step(
     _guarded(lambda: _step(name, study, results, what, twin, part, threads))
 
 
-@data.command("list")
-def list_datasets() -> None:
-    """List the data sets, their licences, and whether they are here."""
-    from ..datasets import available
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
-    _guarded(lambda: typer.echo(available().to_string(index=False)))
+
+@data.command("list")
+def list_datasets(as_json: AsJson = False) -> None:
+    """List the data sets, their licences, and whether they are here."""
+
+    def work() -> None:
+        from .datasets_command import list_sets
+
+        typer.echo(list_sets(as_json=as_json))
+
+    _guarded(work)
+
+
+@data.command("info")
+def show_dataset(
+    name: Annotated[str, typer.Argument(help="Name of a data set.")], as_json: AsJson = False
+) -> None:
+    """Say what a data set holds: licence, citation, size, parts with their dims, known exclusions.
+
+    Example: neuroalign datasets info alice_fmri
+    """
+
+    def work() -> None:
+        from .datasets_command import describe_set
+
+        typer.echo(describe_set(name, as_json=as_json))
+
+    _guarded(work)
+
+
+@data.command("check")
+def check_description(
+    description: Annotated[Path, typer.Argument(help="Your own data set's YAML.", dir_okay=False)],
+) -> None:
+    """Check the description of your own data: every mistake at once, and the files that it finds.
+
+    Example: neuroalign datasets check my_data.yaml
+    """
+
+    def work() -> None:
+        from .datasets_command import check_own
+
+        typer.echo(check_own(description))
+
+    _guarded(work)
+
+
+@data.command("schema")
+def print_description_schema() -> None:
+    """Print the JSON schema of a description of your own data."""
+    from ..datasets.description import description_schema
+
+    typer.echo(json.dumps(description_schema(), indent=1))
 
 
 @data.command()

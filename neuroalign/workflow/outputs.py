@@ -17,10 +17,12 @@ def remove_damaged(paths: Paths) -> list[Path]:
     Snakemake goes by time stamps and does not notice a file that was cut short under its old one. What is
     removed here is made again by the next run.
     """
-    arrays = [paths.masks, paths.responses, paths.lesion_scores]
+    arrays = [paths.masks, paths.responses, paths.lesion_scores, paths.own_rdms]
     damaged = [path for path in arrays if path.exists() and not _sound(path)]
-    for what in ("localizer", "story"):
-        if getattr(paths.study, what) is not None:
+    own = paths.study.own
+    read = {"localizer": paths.study.localizer, "story": paths.study.story, "own": own and own.network}
+    for what, asked in read.items():
+        if asked:
             found = [paths.activations(what, twin) for twin in TWINS]
             damaged += [path for path in found if path.exists() and not _sound_layers(path)]
     damaged += [paths.figure(n, "tsv") for n in paths.figures() if not _sound_table(paths, n)]

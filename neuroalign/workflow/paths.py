@@ -33,6 +33,10 @@ FIGURES = {
     15: ("objects", "object_rsa"),
     16: ("movie", "v1_encoding"),
     17: ("bands", "story_encoding"),
+    18: ("evoked", "n400"),
+    19: ("searchlight", "searchlight"),
+    20: ("behaviour", "behaviour"),
+    21: ("own", "own_data"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.
@@ -117,6 +121,10 @@ class Paths:
         """Result of the inference with one comparator, its draws included."""
         return self.folder / f"inference_{method}.nc"
 
+    def map(self, name: str, extension: str = "nii.gz") -> Path:
+        """Maps of the searchlight, as an image; a table and provenance stand beside it."""
+        return self.folder / "maps" / f"{name}.{extension}"
+
     def task_scores(self, task: str) -> Path:
         """Item scores of one task of the dissociation."""
         return self.folder / f"dissociation_{task}.nc"
@@ -127,6 +135,8 @@ class Paths:
         if what == "localizer" and study.localizer is not None:
             source = study.localizer.stimuli
             decides: tuple = (source, study.localizer.pool, study.localizer.max_tokens)
+        elif what == "own" and study.own is not None:
+            source, decides = study.own.data, (study.own.data, study.own.pool)
         elif what == "story" and study.story is not None:
             source = study.story.words or study.story.responses
             decides = (source, study.story.pool, study.story.context, study.story.stride)
@@ -143,7 +153,7 @@ class Paths:
 
         Parameters
         ----------
-        *kinds : {"model", "localizer", "pairs", "words", "responses"}
+        *kinds : {"model", "localizer", "pairs", "words", "responses", "own"}
         """
         study = self.study
         values = {
@@ -153,6 +163,9 @@ class Paths:
             "words": study.story and study.story.words,
             "responses": study.story and study.story.responses,
         }
+        if "own" in kinds:
+            rest = self.sources(*(kind for kind in kinds if kind != "own"))
+            return [*rest, *(study.own.models.values() if study.own else ())]
         found: list[str] = []
         for kind in kinds:
             value = values[kind]
@@ -175,13 +188,38 @@ class Paths:
         FileError
             With every missing file, and where it was looked for.
         """
-        kinds = ("model", "localizer", "pairs", "words", "responses")
+        kinds = ("model", "localizer", "pairs", "words", "responses", "own")
         missing = [path for path in self.sources(*kinds) if not (directory / path).exists()]
         if missing:
             raise FileError(
                 f"study {self.study.name!r} names files that are not there: {listing(missing)}; "
                 f"paths are taken from {directory.resolve()}."
             )
+
+        self.own_files(directory)
+
+    def own_files(self, directory: Path = Path()) -> list[str]:
+        """Return every file that the description of the section own names, the description first.
+
+        Raises
+        ------
+        FileError
+            If one is missing; lists all that are, with the key that names each.
+        """
+        if self.study.own is None:
+            return []
+        from ..datasets.description_files import open_described
+
+        files, missing = open_described(directory / self.study.own.data).named()
+        if missing:
+            lines = "\n".join(f"  {line}" for line in missing)
+            raise FileError(f"study {self.study.name!r}: its data are not whole:\n{lines}")
+        return [str(path) for path in files]
+
+    @property
+    def own_rdms(self) -> Path:
+        """RDMs of the user's own data: of every region and subject."""
+        return self.folder / "own_rdms.nc"
 
     def figure(self, number: int, extension: str) -> Path:
         """A figure's file: ``tsv`` (values), ``provenance.json``, ``pdf``, ``png`` or ``json`` (caption)."""

@@ -12,14 +12,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 __all__ = [
     "Alphas",
     "Bands",
+    "Behaviour",
     "Dissociation",
+    "Evoked",
     "Lesions",
     "Localizer",
     "Model",
     "Movie",
     "Objects",
+    "Own",
     "Paradigms",
+    "PlantedRegions",
     "Presets",
+    "Searchlight",
     "Section",
     "Simulation",
     "Story",
@@ -228,6 +233,19 @@ class Objects(Section):
     n_draws: Count = 1000
 
 
+class Behaviour(Section):
+    """People's similarity judgements against brains and model RDMs, and what new samples are imagined."""
+
+    responses: Literal["kriegeskorte92"] = "kriegeskorte92"
+    methods: Annotated[tuple[Literal["pearson", "spearman", "cosine"], ...], AfterValidator(_some_once)] = (
+        "spearman",
+        "pearson",
+    )
+    resample: Literal["both", "subject", "stimulus"] = "both"
+    n_draws: Count = 1000
+    n_permutations: Count = 1000
+
+
 class Movie(Section):
     """Voxels encoded from a movie: its features, delays in volumes, folds, candidates and tests."""
 
@@ -253,6 +271,39 @@ class Movie(Section):
     n_permutations: Count = 999
 
 
+class Evoked(Section):
+    """Averaged EEG of many people: waves at some sensors, RDMs in time against model RDMs, latencies.
+
+    ``window`` is where the effect is known to be, ``search`` where latencies are looked for, ``baseline``
+    before the word; in seconds. ``methods`` compare RDMs, the first in all panels. ``step`` is the bin of the
+    generalisation over time, and how often the noise ceiling is taken; ``forming`` the p at which samples
+    join a cluster.
+    """
+
+    responses: Literal["n400_group_eeg"] = "n400_group_eeg"
+    sensors: Annotated[tuple[str, ...], AfterValidator(_some_once)] = ("Cz", "CPz", "Pz")
+    window: tuple[float, float] = (0.4, 0.6)
+    search: tuple[float, float] = (0.2, 0.9)
+    baseline: tuple[float, float] = (-0.2, 0.0)
+    metric: Literal["correlation", "euclidean"] = "correlation"
+    methods: Annotated[tuple[Literal["pearson", "spearman", "cosine"], ...], AfterValidator(_some_once)] = (
+        "pearson",
+        "spearman",
+    )
+    step: Annotated[float, Field(gt=0)] = 0.02
+    forming: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    n_flips: Count = 10000
+    n_bootstrap: Count = 2000
+
+    @model_validator(mode="after")
+    def _stretches(self) -> Evoked:
+        for name in ("window", "search", "baseline"):
+            start, stop = getattr(self, name)
+            if start >= stop:
+                raise ValueError(f"{name} must run from an earlier to a later time; got {start} and {stop}")
+        return self
+
+
 class Topology(Section):
     """Topological RSA: which layer is an RDM of, over networks that differ in their seed, and noise."""
 
@@ -269,6 +320,74 @@ class Topology(Section):
     resample: Literal["subject", "stimulus", "both"] = "both"
     n_permutations: Count = 999
     brains: tuple[Literal["kriegeskorte92", "finger7t"], ...] = ()
+
+
+class Own(Section):
+    """Your own data, as a description names them, against model RDMs and the layers of the study's network.
+
+    ``columns`` are columns of the stimulus table that become model RDMs: other or the same (text), how far
+    apart (numbers). ``window`` is the time of epochs (seconds) that is averaged.
+    """
+
+    data: Annotated[str, Field(pattern=r"\.ya?ml$")]
+    models: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(pattern=r"\.(tsv|csv)$")]] = {}
+    columns: tuple[str, ...] = ()
+    network: bool = False
+    pool: Literal["last", "mean", "first"] = "last"
+    layer_step: Count = 1
+    layer_metric: Literal["correlation", "cosine", "euclidean"] = "correlation"
+    rois: Annotated[tuple[str, ...], AfterValidator(_some_once)] | None = None
+    window: tuple[float, float] | None = None
+    metric: Literal["auto", "crossnobis", "correlation", "cosine", "euclidean", "correlation-cv"] = "auto"
+    noise: Literal["shrinkage-diagonal", "diagonal", "none"] = "shrinkage-diagonal"
+    method: Literal["spearman", "pearson", "cosine", "rho-a", "tau-a", "whitened-cosine"] = "spearman"
+    resample: Literal["both", "subject", "stimulus"] = "both"
+    n_draws: Annotated[int, Field(ge=20)] = 1000
+    n_permutations: Count = 1000
+    simulated: bool = False
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> Own:
+        if not (self.models or self.columns or self.network):
+            raise ValueError("own needs models, columns or network: true, to compare the data with")
+        twice = sorted(set(self.models) & set(self.columns))
+        if twice:
+            raise ValueError(f"models and columns have the same names: {', '.join(twice)}")
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise ValueError(f"window must run from an earlier to a later time; got {self.window}")
+        return self
+
+
+class PlantedRegions(Section):
+    """Simulated subjects: a volume with two planted regions, and one on a surface; lengths in mm."""
+
+    shape: tuple[Annotated[int, Field(ge=4)], Annotated[int, Field(ge=4)], Annotated[int, Field(ge=4)]] = (
+        12,
+        14,
+        9,
+    )
+    voxel: Annotated[float, Field(gt=0)] = 3.0
+    region_radius: Annotated[float, Field(gt=0)] = 6.0
+    radius: Annotated[float, Field(gt=0)] = 6.0
+    snr: Annotated[float, Field(ge=0)] = 0.015
+    smoothing: Annotated[float, Field(ge=0)] = 5.0
+    n_subjects: Annotated[int, Field(ge=6)] = 10
+    n_runs: Annotated[int, Field(ge=2)] = 4
+    n_null: Count = 200
+    n_permutations: Count = 199
+
+
+class Searchlight(Section):
+    """Category models and decoding in spheres (radius in mm) of one person's brain, and planted regions."""
+
+    responses: Literal["haxby_slice"] = "haxby_slice"
+    image: Literal["1slice", "25mm"] = "1slice"
+    radius: Annotated[float, Field(gt=0)] = 10.0
+    method: Literal["spearman", "pearson", "cosine"] = "spearman"
+    alpha: Annotated[float, Field(gt=0)] = 100.0
+    n_permutations: Count = 499
+    n_splits: Count = 10
+    planted: PlantedRegions = PlantedRegions()
 
 
 class Study(Section):
@@ -289,6 +408,10 @@ class Study(Section):
     objects: Objects | None = None
     topology: Topology | None = None
     movie: Movie | None = None
+    searchlight: Searchlight | None = None
+    evoked: Evoked | None = None
+    behaviour: Behaviour | None = None
+    own: Own | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Study:
@@ -304,7 +427,7 @@ class Study(Section):
 
 
 # Sections that make a study by themselves.
-ALONE = ("localizer", "story", "objects", "topology", "movie")
+ALONE = ("localizer", "story", "objects", "topology", "movie", "own", "behaviour", "evoked", "searchlight")
 # section -> the section that it cannot do without, and what for
 NEEDS = {
     "lesions": "localizer",

@@ -172,3 +172,33 @@ def test_available_lists_the_shipped_manifest(tmp_path):
     assert table["name"].tolist() == sorted(datasets.manifest())
     assert set(table["name"][table["loader"]]) == set(datasets.LOADERS)
     assert (table["n_files"] > 0).all() and not table["present"].any()
+
+
+def test_every_data_set_of_the_manifest_has_a_loader():
+    assert set(datasets.LOADERS) == set(datasets.manifest())
+
+
+@pytest.mark.parametrize("name", sorted(datasets.manifest()))
+def test_information_says_what_a_set_holds_without_its_files(tmp_path, name):
+    found = datasets.information(name, root=tmp_path)
+    entry = datasets.manifest()[name]
+    assert (found["licence"], found["cite"]) == (entry.licence, entry.cite)
+    assert found["n_files"] > 0 and not found["present"] and found["folder"] == str(tmp_path / name)
+    assert list(found["parts"]) == list(datasets.LOADERS[name])
+    assert all(part["returns"].endswith(".") for part in found["parts"].values())
+    json.dumps(found)
+
+
+@pytest.mark.parametrize("name", sorted(datasets.manifest()))
+def test_the_first_part_of_every_set_is_loaded_by_name(data_root, name):
+    found = datasets.load(name, root=data_root)
+    assert found.attrs["dataset"] == name and found.attrs["licence"] and found.attrs["cite"]
+
+
+def test_information_names_parts_selectors_and_exclusions(tmp_path):
+    found = datasets.information("alice_fmri", root=tmp_path)
+    assert found["excluded"] == {"s33": "constant series"}
+    assert found["parts"]["series"]["selectors"] == {"radius": "6mm", "subjects": None, "rois": None}
+    assert "(time 362, neuroid)" in found["parts"]["series"]["returns"]
+    with pytest.raises(InvalidValueError, match="got 'alice'"):
+        datasets.information("alice")

@@ -1,0 +1,303 @@
+"""What linear decoders say of unseen conditions (abstraction) and of every dichotomy (shattering)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import InvalidValueError, choice, listing
+from ..stats import p_value, permutation
+from .conditions import dichotomies_of, random_geometry
+from .inputs import Patterns, as_patterns, classes_of, coordinate, count
+
+__all__ = ["cross_condition_generalisation", "shattering_dimensionality"]
+
+NULLS = ("geometric", "shuffle")
+
+# A training and a test set, rows of the patterns.
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+def cross_condition_generalisation(
+    activations: xr.DataArray,
+    conditions: Any,
+    dichotomies: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    classifier: Any = None,
+    n_held_out: int = 1,
+    contexts: Any = None,
+    n_null: int = 0,
+    null: str = "geometric",
+    rng: np.random.Generator | None = None,
+) -> xr.Dataset:
+    """Return how well a linear decoder of a dichotomy does on conditions that it never saw.
+
+    A clone of the classifier is fitted to all stimuli of all but ``n_held_out`` conditions of each half, and
+    tested on the stimuli of the conditions left out; accuracy is averaged over the two halves, then over all
+    ways of leaving conditions out (m^2 of them for m conditions a half and one left out). High accuracy says
+    that the variable is coded in a direction that holds for other values of the other variables; a code of
+    high dimension that tells all conditions apart may still be at or below .5.
+
+    With two conditions a half, half of the ways train along a diagonal of the square that the conditions
+    make, so that a perfect square has .75 and not 1. Pass ``contexts`` there: one value of the other variable
+    is left out at a time, and a square has 1.
+
+    Nothing is fitted on the held-out conditions: standardisation is part of the classifier.
+
+    Parameters
+    ----------
+    activations : DataArray (..., stimulus, unit) or (..., stimulus, neuroid)
+        Finite; stimuli, or trials under that name. Leading entries are measured for themselves.
+    conditions : str or DataArray (stimulus,)
+        The condition of each stimulus; at least 4, an even number.
+    dichotomies : mapping of name to the conditions of one side, optional
+        All balanced dichotomies where None.
+    classifier : estimator, optional
+        Any classifier of scikit-learn, pipelines too; never fitted itself. Standardised units and a linear
+        support-vector machine (squared hinge, C = 1, balanced classes) where None.
+    n_held_out : int
+        Conditions of each half that are left out; at least one stays.
+    contexts : str or DataArray (stimulus,), optional
+        A label of each stimulus: all stimuli of one context are left out at a time, in place of the above.
+        A dichotomy that is the same for a whole context cannot be tested there; it is NaN where that is so of
+        all contexts.
+    n_null : int
+        Draws for p; each fits everything again. None where 0.
+    null : {"geometric", "shuffle"}
+        ``geometric``: condition means at random places with the data's variance, the noise of each condition
+        kept with its units permuted: are conditions arranged better than at random? ``shuffle``: conditions
+        permuted over stimuli: is there anything at all?
+    rng : numpy.random.Generator, optional
+
+    Returns
+    -------
+    Dataset
+        ``accuracy`` (..., dichotomy), chance .5. With draws ``p`` (greater) and ``null`` (draw, ...,
+        dichotomy).
+
+    Raises
+    ------
+    ShapeError, LabelError
+        If dims or labels are missing or differ.
+    InvalidValueError
+        If a value is not finite, conditions are odd in number or fewer than 4, or too many are held out.
+
+    References
+    ----------
+    Bernardi et al. 2020, Cell 183:954.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> kind = np.repeat(["a", "b", "c", "d"], 10)
+    >>> centres = {"a": [0, 0], "b": [0, 4], "c": [4, 0], "d": [4, 4]}
+    >>> trials = xr.DataArray(
+    ...     np.array([centres[k] for k in kind]) + 0.3 * rng.standard_normal((40, 2)),
+    ...     dims=("stimulus", "unit"), coords={"stimulus": np.arange(40), "kind": ("stimulus", kind),
+    ...     "second": ("stimulus", np.isin(kind, ["a", "c"]))})
+    >>> sides = {"first": ["a", "b"], "xor": ["a", "d"]}
+    >>> found = cross_condition_generalisation(trials, "kind", sides, contexts="second")
+    >>> found.accuracy.values.tolist()
+    [1.0, 0.0]
+    """
+    work = _Work.of(activations, conditions, dichotomies, classifier, n_null, null)
+    half = len(work.names) // 2
+    if not 1 <= count(n_held_out, "n_held_out") < half:
+        raise InvalidValueError(
+            f"n_held_out must be from 1 to {half - 1}, so that one of {half} conditions a half stays; got "
+            f"{n_held_out}."
+        )
+
+    if contexts is not None:
+        parts = work.leave_one_out(coordinate(work.patterns, contexts, name="contexts"), "contexts")
+        return work.result(lambda codes, side: parts, n_null, null, rng)
+
+    def folds(codes: np.ndarray, side: np.ndarray) -> list[Fold]:
+        halves = (np.flatnonzero(side), np.flatnonzero(~side))
+        found = []
+        for held in product(*(combinations(conditions, n_held_out) for conditions in halves)):
+            out = np.isin(codes, np.concatenate(held))
+            found.append((np.flatnonzero(~out), np.flatnonzero(out)))
+        return found
+
+    return work.result(folds, n_null, null, rng)
+
+
+def shattering_dimensionality(
+    activations: xr.DataArray,
+    conditions: Any,
+    dichotomies: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    classifier: Any = None,
+    folds: int | str = 5,
+    n_null: int = 0,
+    null: str = "shuffle",
+    rng: np.random.Generator | None = None,
+) -> xr.Dataset:
+    """Return how well every balanced dichotomy of the conditions can be read out, on held-out stimuli.
+
+    The mean over all balanced dichotomies is the shattering dimensionality: near 1 where a linear readout can
+    make any split of the conditions, near .5 where none. A factorised code of few dimensions has some
+    dichotomies (exclusive-or) at chance.
+
+    Parameters
+    ----------
+    activations, conditions, dichotomies, classifier, n_null, rng
+        As in ``cross_condition_generalisation``.
+    folds : int or str
+        Number of folds, each with its share of every condition (in the order of the stimuli), or a coordinate
+        (run, item) that must not be on both sides: one of its values is left out at a time.
+    null : {"shuffle", "geometric"}
+        ``shuffle``: conditions permuted among the stimuli of a fold. ``geometric`` as in
+        ``cross_condition_generalisation``.
+
+    Returns
+    -------
+    Dataset
+        ``accuracy`` (..., dichotomy), the mean over folds of the mean over the two halves, NaN where every
+        fold lacks a half; ``mean`` (...), the shattering dimensionality. With draws ``p`` and ``null`` of
+        each dichotomy, ``p_mean`` of the mean.
+
+    Raises
+    ------
+    ShapeError, LabelError
+        If dims or labels are missing or differ.
+    InvalidValueError
+        If a value is not finite, conditions are odd in number, or have fewer stimuli than folds.
+
+    References
+    ----------
+    Rigotti et al. 2013, Nature 497:585; Bernardi et al. 2020, Cell 183:954.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> kind = np.repeat(["a", "b", "c", "d"], 10)
+    >>> centres = {"a": [0, 0], "b": [0, 4], "c": [4, 0], "d": [4, 4]}
+    >>> trials = xr.DataArray(
+    ...     np.array([centres[k] for k in kind]) + 0.3 * rng.standard_normal((40, 2)),
+    ...     dims=("stimulus", "unit"), coords={"stimulus": np.arange(40), "kind": ("stimulus", kind)})
+    >>> found = shattering_dimensionality(trials, "kind")
+    >>> bool(found.accuracy.sel(dichotomy="a+b") == 1), bool(found.accuracy.sel(dichotomy="a+d") < 0.8)
+    (True, True)
+    """
+    work = _Work.of(activations, conditions, dichotomies, classifier, n_null, null)
+    of_row = work.fold_of_rows(folds)
+    parts = work.leave_one_out(of_row, "folds")
+    found = work.result(lambda codes, side: parts, n_null, null, rng, within=of_row)
+    found["mean"] = found["accuracy"].mean("dichotomy", skipna=False)
+    if n_null:
+        means = found["null"].mean("dichotomy", skipna=False)
+        found["p_mean"] = found["mean"].copy(data=p_value(found["mean"].values, means.values))
+    return found
+
+
+class _Work:
+    """Patterns with conditions, the dichotomies asked for and the classifier."""
+
+    def __init__(self, patterns: Patterns, codes: np.ndarray, names: np.ndarray) -> None:
+        self.patterns, self.codes, self.names = patterns, codes, names
+        self.sides: dict[str, np.ndarray] = {}
+        self.classifier: Any = None
+
+    @classmethod
+    def of(
+        cls, activations: Any, conditions: Any, dichotomies: Any, classifier: Any, n_null: int, null: str
+    ) -> _Work:
+        if null not in NULLS:
+            raise choice(null, NULLS, name="null")
+        count(n_null, "n_null", least=0)
+        patterns = as_patterns(activations, least=4)
+        work = cls(patterns, *classes_of(patterns, conditions, name="conditions"))
+        if len(work.names) < 4:
+            raise InvalidValueError(f"conditions must be at least 4 in number; got {len(work.names)}.")
+        work.sides = dichotomies_of(work.names, dichotomies)
+        work.classifier = _default_classifier() if classifier is None else classifier
+        return work
+
+    def fold_of_rows(self, folds: int | str) -> np.ndarray:
+        """Return the fold of each stimulus (n_stimuli,)."""
+        if isinstance(folds, str):
+            return np.unique(coordinate(self.patterns, folds, name="folds"), return_inverse=True)[1]
+        folds = count(folds, "folds", least=2)
+        fewest = int(np.bincount(self.codes).min())
+        if fewest < folds:
+            raise InvalidValueError(
+                f"each condition must have at least {folds} stimuli, one a fold; the smallest has {fewest}. "
+                "Pass fewer folds."
+            )
+        of_row = np.empty(len(self.codes), dtype=int)
+        for k in range(len(self.names)):
+            rows = np.flatnonzero(self.codes == k)
+            of_row[rows] = np.arange(len(rows)) % folds
+        return of_row
+
+    def leave_one_out(self, labels: np.ndarray, name: str) -> list[Fold]:
+        """Return a fold for each label, with its stimuli as the test set."""
+        values, of_row = np.unique(labels, return_inverse=True)
+        if len(values) < 2:
+            raise InvalidValueError(f"{name} must have at least 2 values; got {listing(values)} only.")
+        return [(np.flatnonzero(of_row != k), np.flatnonzero(of_row == k)) for k in range(len(values))]
+
+    def result(
+        self, folds: Any, n_null: int, null: str, rng: Any, *, within: np.ndarray | None = None
+    ) -> xr.Dataset:
+        """Return the accuracies of all dichotomies, and p where draws are asked for."""
+
+        def scores(x: np.ndarray, codes: np.ndarray) -> list[float]:
+            return [self._accuracy(x, side[codes], folds(codes, side)) for side in self.sides.values()]
+
+        patterns, coords = self.patterns, {"dichotomy": list(self.sides)}
+        found = patterns.each(lambda x: scores(x, self.codes))
+        out = {"accuracy": patterns.labelled(found, ["dichotomy"], coords=coords)}
+        if n_null:
+
+            def drawn(seed: np.ndarray) -> list[list[float]]:
+                own = np.random.default_rng(seed)
+                if null == "shuffle":
+                    codes = self.codes[_order(within, len(self.codes), own)]
+                    return [scores(x, codes) for x in patterns.values]
+                return [scores(random_geometry(x, self.codes, own), self.codes) for x in patterns.values]
+
+            draws = permutation(drawn, n_null, permute=lambda rng: rng.integers(2**63, size=2), rng=rng)
+            draws = draws.reshape(n_null, *found.shape)
+            out["p"] = patterns.labelled(p_value(found, draws), ["dichotomy"], coords=coords)
+            last = patterns.labelled(np.moveaxis(draws, 0, -1), ["dichotomy", "draw"], coords=coords)
+            out["null"] = last.transpose("draw", ...)
+        attrs = {"n_conditions": len(self.names), "chance": 0.5, "null": null}
+        return xr.Dataset(out, attrs=attrs | {"n_undefined": int(np.isnan(found).sum())})
+
+    def _accuracy(self, x: np.ndarray, side: np.ndarray, folds: Sequence[Fold]) -> float:
+        """Return the mean over folds of the mean over the halves; a fold that lacks a half is left out."""
+        from sklearn.base import clone
+
+        found = []
+        for train, test in folds:
+            if len(np.unique(side[train])) < 2 or len(np.unique(side[test])) < 2:
+                continue
+            fitted = clone(self.classifier).fit(x[train], side[train])
+            right = fitted.predict(x[test]) == side[test]
+            found.append((right[side[test]].mean() + right[~side[test]].mean()) / 2)
+        return float(np.mean(found)) if found else float("nan")
+
+
+def _order(within: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
+    if within is None:
+        return rng.permutation(n)
+    order = np.arange(n)
+    for k in np.unique(within):
+        rows = np.flatnonzero(within == k)
+        order[rows] = rng.permutation(rows)
+    return order
+
+
+def _default_classifier() -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
+    return make_pipeline(StandardScaler(), LinearSVC(dual=False, class_weight="balanced"))

@@ -1,0 +1,134 @@
+"""YAML files that people write: read strictly, checked by a pydantic model, answered with line and key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import yaml
+
+from .errors import FileError, InvalidValueError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["check_settings", "read_settings"]
+
+Model = TypeVar("Model", bound="BaseModel")
+
+
+def read_settings(path: str | Path, model: type[Model]) -> Model:
+    """Return the checked content of a YAML file.
+
+    A key that stands twice is refused (YAML lets the last one win), and a number such as 01 stays text (YAML
+    reads it as octal).
+
+    Parameters
+    ----------
+    path : path
+    model : subclass of pydantic.BaseModel
+        That forbids unknown keys.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or is not YAML.
+    InvalidValueError
+        If it is wrong; the message lists every error with its line and key, and the nearest known key beside
+        a misspelt one.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        value, tree = yaml.load(text, Loader=_Strict), yaml.compose(text, Loader=_Strict)  # noqa: S506 - safe
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}.") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise FileError(f"{path} is not YAML: {error}") from error
+    return check_settings(value, model, where=str(path), tree=tree)
+
+
+def check_settings(value: Any, model: type[Model], *, where: str, tree: Any = None) -> Model:
+    """Return the checked value; ``tree`` is its YAML node, which knows lines. Raises as ``read_settings``."""
+    from pydantic import ValidationError
+
+    if not isinstance(value, dict):
+        raise InvalidValueError(f"{where} must be a mapping of keys to values; got {type(value).__name__}.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        lines = [f"  {_said(item, model, tree)}" for item in error.errors()]
+        raise InvalidValueError(f"{where} has {len(lines)} error(s):\n" + "\n".join(lines)) from None
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML's safe loader, without its surprises."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        keys = [key for key, _ in node.value]
+        twice = next((key for i, key in enumerate(keys) if key.value in [k.value for k in keys[:i]]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice.value!r} stands twice", twice.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        return node.value if re.fullmatch(r"0\d+", node.value) else super().construct_yaml_int(node)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:int", _Strict.construct_yaml_int)
+
+
+def _said(item: Any, model: type[BaseModel], tree: Any) -> str:
+    key = ".".join(map(str, item["loc"]))
+    words = item["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{words}."
+    place = key if tree is None else f"line {_line(tree, item['loc'])}, {key}"
+    if item["type"] == "extra_forbidden":
+        known = _known(item["loc"][:-1], model)
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}."
+        return f"{place}: unknown key; {hint}"
+    if item["type"] == "missing":
+        return f"{key}: is missing."
+    got = "" if isinstance(item.get("input"), dict) else f"; got {item.get('input')!r}"
+    return f"{place}: {words}{got}."
+
+
+def _line(node: Any, loc: tuple[Any, ...]) -> int:
+    """Return the line of the deepest key on the way to ``loc`` that the file has."""
+    line = node.start_mark.line
+    for key in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == str(key)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            found = [(node.value[key], node.value[key])]
+        else:
+            found = []
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line, found[0][1]
+    return int(line) + 1
+
+
+def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
+    """Return the keys of the part of the model at a path."""
+    from pydantic import BaseModel
+
+    for key in path:
+        field = model.model_fields.get(str(key))
+        found = [] if field is None else [t for t in _types(field.annotation) if issubclass(t, BaseModel)]
+        model = found[0] if found else model
+    return sorted(model.model_fields)
+
+
+def _types(annotation: Any) -> list[type]:
+    """Return the classes that an annotation is made of."""
+    parts = get_args(annotation)
+    if parts:
+        return [found for part in parts for found in _types(part)]
+    return [annotation] if isinstance(annotation, type) else []

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from neuroalign.errors import FileError, InvalidValueError
+from neuroalign.settings import check_settings, read_settings
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    width: int = 1
+
+
+class Whole(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    part: Part | None = None
+    parts: dict[str, Part] = {}
+
+
+def written(folder, text):
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_good_file_becomes_the_model(tmp_path):
+    found = read_settings(written(tmp_path, "name: é\npart: {width: 3}\n"), Whole)
+    assert (found.name, found.part.width) == ("é", 3)
+
+
+def test_every_error_has_its_line_and_a_misspelt_key_the_nearest_one(tmp_path):
+    text = "name: a\n# a comment\npart:\n  widht: 3\nparts:\n  x:\n    width: wide\ncolour: red\n"
+    with pytest.raises(InvalidValueError) as caught:
+        read_settings(written(tmp_path, text), Whole)
+    message = str(caught.value)
+    assert message.splitlines()[0].endswith("mine.yaml has 3 error(s):")
+    assert "line 4, part.widht: unknown key; did you mean 'width'?" in message
+    assert "line 7, parts.x.width: Input should be a valid integer" in message
+    assert "line 8, colour: unknown key; known keys are name, part, parts." in message
+
+
+def test_a_missing_key_is_named_without_a_line(tmp_path):
+    with pytest.raises(InvalidValueError, match=r"^.*error\(s\):\n  name: is missing\.$"):
+        read_settings(written(tmp_path, "part: {}\n"), Whole)
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
+    with pytest.raises(FileError, match=r"the key 'name' stands twice\s+in .*line 2"):
+        read_settings(written(tmp_path, "name: a\nname: b\n"), Whole)
+
+
+def test_labels_with_a_leading_zero_stay_text(tmp_path):
+    assert read_settings(written(tmp_path, "name: 010\n"), Whole).name == "010"
+
+
+@pytest.mark.parametrize("text", ["a: [1", "!!python/object/apply:os.system ['true']"])
+def test_what_is_no_plain_yaml_is_refused(tmp_path, text):
+    with pytest.raises(FileError, match="is not YAML"):
+        read_settings(written(tmp_path, text), Whole)
+
+
+def test_a_list_is_no_mapping(tmp_path):
+    with pytest.raises(InvalidValueError, match="must be a mapping of keys to values; got list"):
+        read_settings(written(tmp_path, "- a\n"), Whole)
+
+
+def test_values_that_come_from_no_file_are_checked_without_lines():
+    with pytest.raises(
+        InvalidValueError, match=r"here has 1 error\(s\):\n  nmae: unknown key; did you mean 'name'"
+    ):
+        check_settings({"name": "a", "nmae": "b"}, Whole, where="here")
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(FileError, match="could not be read: No such file"):
+        read_settings(tmp_path / "none.yaml", Whole)

@@ -37,6 +37,7 @@ figures: $(READY)
 	$(RUN) neuroalign run config/v1.yaml
 	$(RUN) neuroalign run config/n400.yaml
 	$(RUN) neuroalign run config/searchlight.yaml
+	$(RUN) neuroalign run config/topography.yaml
 	$(RUN) neuroalign run config/behaviour.yaml
 	$(RUN) neuroalign run config/langloc.yaml
 	$(RUN) neuroalign run config/alice.yaml

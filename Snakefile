@@ -47,6 +47,8 @@ include: "analyses/n400/rules.smk"
 include: "analyses/behaviour/rules.smk"
 include: "analyses/searchlight/rules.smk"
 include: "analyses/own_data/rules.smk"
+include: "analyses/universal_units/rules.smk"
+include: "analyses/topography/rules.smk"
 
 
 rule report:

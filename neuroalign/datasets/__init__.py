@@ -1,31 +1,31 @@
 """Data sets by name, downloaded by name, and simulated responses of known truth."""
 
-from .bids import find_bids
-from .bids_series import read_bids
-from .cifti import read_cifti
-from .cleaning import clean
-from .described import described_subjects, read_described
-from .description import description_schema, read_description
-from .epoch_files import read_epochs
-from .epochs import from_mne
-from .events import check_events, read_events
-from .evoked import to_mne
+from .behaviour.judgements import similarity_judgements
+from .behaviour.reading_times import reading_times
+from .bold.cleaning import clean
+from .bold.events import check_events, read_events
+from .bold.glm import condition_betas
+from .bold.hemodynamics import convolve_hrf, spm_hrf
+from .bold.locked import locked_windows
+from .bold.single_trials import single_trial_betas
+from .eeg.epoch_files import read_epochs
+from .eeg.epochs import from_mne
+from .eeg.evoked import to_mne
+from .eeg.sensors import sensor_adjacency, sensor_plane
 from .fetching import available, fetch, information
-from .glm import condition_betas
-from .hemodynamics import convolve_hrf, spm_hrf
-from .judgements import similarity_judgements
+from .images.cifti import read_cifti
+from .images.regions import read_regions
+from .images.surfaces import read_surfaces
+from .images.volumes import read_patterns, read_volumes
 from .loading import LOADERS, load
-from .locked import locked_windows
-from .planted import planted, volume_places
-from .rdm_tables import read_rdm_table
-from .reading_times import reading_times
-from .regions import read_regions
-from .sensors import sensor_adjacency
-from .simulation import ceilings, simulate
-from .single_trials import single_trial_betas
+from .own.bids import find_bids
+from .own.bids_series import read_bids
+from .own.described import described_subjects, read_described
+from .own.description import description_schema, read_description
+from .own.rdm_tables import read_rdm_table
+from .simulated.planted import planted, volume_places
+from .simulated.simulation import ceilings, simulate
 from .sources import manifest
-from .surfaces import read_surfaces
-from .volumes import read_patterns, read_volumes
 
 __all__ = [
     "LOADERS",
@@ -58,6 +58,7 @@ __all__ = [
     "read_volumes",
     "reading_times",
     "sensor_adjacency",
+    "sensor_plane",
     "similarity_judgements",
     "simulate",
     "single_trial_betas",

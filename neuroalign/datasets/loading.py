@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidValueError, choice, listing
-from . import alice, finger7t, haxby, kriegeskorte, language, language_parcels, n400, szinte
+from .known import alice, finger7t, haxby, kriegeskorte, language, language_parcels, n400, szinte
 from .sources import open_source
 
 __all__ = ["LOADERS", "load"]

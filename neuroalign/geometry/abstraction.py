@@ -36,8 +36,9 @@ def parallelism_score(
     .. math:: PS = \max_\pi \frac{2}{m (m - 1)} \sum_{i < j} \cos(v_i, v_j)
 
     1 says that the variable is coded in one direction whatever the other variables are (a factorised code),
-    0 that directions are unrelated, -1 (of an exclusive-or) that they are opposed. The maximum makes the score positive in expectation also for unrelated
-    centres: compare with the null. With two conditions there is one vector, and nothing to compare.
+    0 that directions are unrelated, -1 (of an exclusive-or) that they are opposed. The maximum makes the
+    score positive in expectation also for unrelated centres: compare with the null. With two conditions there
+    is one vector, and nothing to compare.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from .inputs import Patterns, as_patterns, centred, count
 __all__ = ["dirichlet_energy", "neighbour_mixing", "spectral_alignment"]
 
 NORMALIZE = ("variance", "none")
-AMOUNTS = tuple(np.linspace(0.0, 0.9, 10).round(10).tolist())
+AMOUNTS = tuple(np.linspace(0.0, 0.5, 11).round(10).tolist())
 
 
 def dirichlet_energy(
@@ -137,7 +137,8 @@ def neighbour_mixing(
         Patterns of the same nodes without the context, for all leading entries; the patterns themselves where
         None (in which the graph survives in the spread over units only).
     amounts : sequence of float
-        From 0 to 1.
+        From 0 to 1. Above 1/2 a node is more its neighbours than itself, and on a graph whose nodes fall in
+        two sets without edges inside (a grid) energy rises again.
     n_draws : int
         Of the random places; each serves all amounts.
     rng : numpy.random.Generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 from typing import Any
 
@@ -12,7 +13,7 @@ import xarray as xr
 from ..errors import InvalidValueError, choice, listing
 from ..stats import p_value, permutation
 from .conditions import dichotomies_of, random_geometry
-from .inputs import Patterns, as_patterns, classes_of, coordinate, count
+from .inputs import Patterns, as_patterns, centred, classes_of, coordinate, count
 
 __all__ = ["cross_condition_generalisation", "shattering_dimensionality"]
 
@@ -46,7 +47,7 @@ def cross_condition_generalisation(
     make, so that a perfect square has .75 and not 1. Pass ``contexts`` there: one value of the other variable
     is left out at a time, and a square has 1.
 
-    Nothing is fitted on the held-out conditions: standardisation is part of the classifier.
+    Nothing is fitted on the held-out conditions; what else is to be fitted belongs into the classifier.
 
     Parameters
     ----------
@@ -57,8 +58,10 @@ def cross_condition_generalisation(
     dichotomies : mapping of name to the conditions of one side, optional
         All balanced dichotomies where None.
     classifier : estimator, optional
-        Any classifier of scikit-learn, pipelines too; never fitted itself. Standardised units and a linear
-        support-vector machine (squared hinge, C = 1, balanced classes) where None.
+        Any classifier of scikit-learn, pipelines too; never fitted itself. Where None, a linear
+        support-vector machine (squared hinge, C = 1, balanced classes) on patterns divided by one number,
+        their root mean square around the unit means. Units are not standardised: one that hardly varies over
+        the training conditions would be blown up, and turn the decoder wherever it varies in those left out.
     n_held_out : int
         Conditions of each half that are left out; at least one stays.
     contexts : str or DataArray (stimulus,), optional
@@ -216,7 +219,10 @@ class _Work:
         if len(work.names) < 4:
             raise InvalidValueError(f"conditions must be at least 4 in number; got {len(work.names)}.")
         work.sides = dichotomies_of(work.names, dichotomies)
-        work.classifier = _default_classifier() if classifier is None else classifier
+        work.classifier = classifier
+        if classifier is None:
+            work.classifier = _default_classifier()
+            work.patterns = replace(patterns, values=np.stack([_scaled(x) for x in patterns.values]))
         return work
 
     def fold_of_rows(self, folds: int | str) -> np.ndarray:
@@ -296,8 +302,13 @@ def _order(within: np.ndarray | None, n: int, rng: np.random.Generator) -> np.nd
 
 
 def _default_classifier() -> Any:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
-    return make_pipeline(StandardScaler(), LinearSVC(dual=False, class_weight="balanced"))
+    return LinearSVC(dual=False, class_weight="balanced")
+
+
+def _scaled(x: np.ndarray) -> np.ndarray:
+    """Return centred patterns with a root mean square of 1, so that C means the same for all data."""
+    x = centred(x)
+    size = np.sqrt((x**2).mean())
+    return x / size if size > 0 else x

@@ -3,6 +3,7 @@
 from .brains import flat_map, glass_brain, stat_map
 from .captions import responses, titled
 from .courses import cluster_bars, time_courses, time_map, topography
+from .lattices import lattice_map
 from .maps import layer_preference, preferred_layer, two_scores
 from .models import bootstrap_distributions, model_bars
 from .panels import bars_with_dots, ceiling_band, distributions, envelope, layer_lines
@@ -33,6 +34,7 @@ __all__ = [
     "flat_map",
     "generalisation_map",
     "glass_brain",
+    "lattice_map",
     "layer_lines",
     "layer_preference",
     "mds_map",

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from scipy.interpolate import RBFInterpolator
 
+from ..datasets import sensor_plane
 from ..errors import ShapeError
-from ..stats import sensor_plane
 from .panels import ceiling_band
 from .scales import ColourScale, Drawn, bar_label, colour_bar, colour_scale, prepared
 from .style import GREY
@@ -125,7 +125,7 @@ def topography(
     """Draw values of sensors on a head seen from above, nose up.
 
     Between the sensors the picture is a thin-plate spline, for the eye only; the dots are the sensors. The
-    head's outline is its equator; sensors below lie outside of it (``stats.sensor_plane``).
+    head's outline is its equator; sensors below lie outside of it (``datasets.sensor_plane``).
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def paired(arrays: Mapping[str, Any]) -> list[Units]:
     LabelError
         If the stimuli differ or are repeated.
     """
-    given = {name: x if hasattr(x, "shape") else np.asarray(x) for name, x in arrays.items()}
+    given: dict[str, Any] = {name: x if hasattr(x, "shape") else np.asarray(x) for name, x in arrays.items()}
     labelled = [isinstance(x, xr.DataArray) for x in given.values()]
     if any(labelled) and not all(labelled):
         plain = [name for name, has in zip(given, labelled, strict=True) if not has]

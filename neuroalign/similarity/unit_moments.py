@@ -11,33 +11,40 @@ from .unit_batches import Units, batches
 
 __all__ = ["CrossMoments", "Moments", "pair_correlations", "top"]
 
-# Relative deviation from the mean that rounding alone may give a constant unit; as in ``stats.is_constant``.
+# Relative spread that rounding alone may give a constant unit; as in ``stats.is_constant``.
 ROUNDING = 16 * np.finfo(np.float64).eps
 # Columns of a product that are made at once, so that no second matrix of the size of the sums is needed.
 COLUMNS = 2048
 
 
 class Moments:
-    """Count, mean, centred sum of squares, least and largest value of units, pooled over batches."""
+    """Count, mean, centred sum of squares, least and largest value of units, pooled over batches.
+
+    Values are taken relative to the first row (``shift``), so that means of large values keep their digits.
+    """
 
     def __init__(self, n_units: int) -> None:
         self.n = 0
-        self.mean, self.m2 = np.zeros(n_units), np.zeros(n_units)
+        self.shift, self.mean, self.m2 = (np.zeros(n_units) for _ in range(3))
         self.low, self.high = np.full(n_units, np.inf), np.full(n_units, -np.inf)
 
     def update(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Take in rows; return them centred, and the mean's step scaled for the sums of products."""
-        mean = batch.mean(axis=0)
-        centred = batch - mean
-        self.low, self.high = (
-            np.minimum(self.low, batch.min(axis=0)),
-            np.maximum(self.high, batch.max(axis=0)),
-        )
-        step = self.join(len(batch), mean, np.einsum("ij,ij->j", centred, centred))
-        return centred, step
+        if not self.n:
+            self.shift = batch[0].copy()
+        self.low = np.minimum(self.low, batch.min(axis=0))
+        self.high = np.maximum(self.high, batch.max(axis=0))
+        centred = batch - self.shift
+        mean = centred.mean(axis=0)
+        centred -= mean
+        return centred, self._pool(len(batch), mean, np.einsum("ij,ij->j", centred, centred))
 
-    def join(self, n: int, mean: np.ndarray, m2: np.ndarray) -> np.ndarray:
-        """Pool another group's moments; return sqrt(n_a n_b / n) (mean_b - mean_a)."""
+    def join(self, other: Moments) -> np.ndarray:
+        """Pool the moments of other rows; return sqrt(n_a n_b / n) (mean_b - mean_a)."""
+        self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return self._pool(other.n, other.mean + (other.shift - self.shift), other.m2)
+
+    def _pool(self, n: int, mean: np.ndarray, m2: np.ndarray) -> np.ndarray:
         total = self.n + n
         step = mean - self.mean if self.n else np.zeros_like(mean)
         self.mean = self.mean + step * (n / total) if self.n else mean.copy()
@@ -53,8 +60,7 @@ class Moments:
     def dead(self) -> np.ndarray:
         """Units that are constant, up to the rounding of their largest value."""
         largest = np.maximum(np.abs(self.low), np.abs(self.high))
-        apart = np.maximum(self.high - self.mean, self.mean - self.low)
-        return (apart <= ROUNDING * largest) | (self.m2 == 0)
+        return (self.high - self.low <= ROUNDING * largest) | (self.m2 == 0)
 
 
 class CrossMoments:
@@ -85,10 +91,7 @@ class CrossMoments:
     def merged(self, other: CrossMoments) -> CrossMoments:
         """Return the moments of both together."""
         found = self.copy()
-        steps = []
-        for own, more in ((found.x, other.x), (found.y, other.y)):
-            steps.append(own.join(more.n, more.mean, more.m2))
-            own.low, own.high = np.minimum(own.low, more.low), np.maximum(own.high, more.high)
+        steps = found.x.join(other.x), found.y.join(other.y)
         found.co += other.co
         found.co += np.outer(*steps)
         return found

@@ -219,7 +219,7 @@ def _null_geary(z: np.ndarray, i: int, near: np.ndarray, weights: np.ndarray) ->
 NULLS: dict[str, Callable[..., np.ndarray]] = {"moran": _null_moran, "geary": _null_geary}
 
 
-def _varying(maps: Maps) -> Iterator[tuple[Part, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+def _varying(maps: Maps) -> Iterator[tuple[Part, np.ndarray, np.ndarray, tuple[np.ndarray, ...]]]:
     """Yield the maps that are not constant: their part, centred, which units have neighbours, and where."""
     for part in maps.parts:
         z, constant = centred(part.values)

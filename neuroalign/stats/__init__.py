@@ -17,7 +17,6 @@ from .permutations import block_shuffle, circular_shift, p_value, permutation, s
 from .preparation import detrend_linear, prepare_series, standardize
 from .resampled import ResampledTests, dual_variance, effective_dof, resampled_tests
 from .scores import SCORES, explained_variance, is_constant, mse, pearson_r, r2, spearman
-from .sensors import sensor_adjacency, sensor_plane
 
 __all__ = [
     "ENUMERATED",
@@ -64,8 +63,6 @@ __all__ = [
     "prepare_series",
     "r2",
     "resampled_tests",
-    "sensor_adjacency",
-    "sensor_plane",
     "shuffle",
     "sign_flips",
     "spearman",

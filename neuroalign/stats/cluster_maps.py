@@ -11,7 +11,7 @@ import xarray as xr
 from ..arrays import as_float
 from ..errors import InvalidValueError, ShapeError, listing
 from ..schema import align, labels
-from .sensors import neighbour_pairs
+from .adjacency import neighbour_pairs
 
 __all__ = ["Maps", "difference", "in_order", "prepared"]
 

@@ -67,8 +67,8 @@ def cluster_test(
     other : DataArray, optional
         The other condition of the same subjects, aligned by label in every dim: ``values - other`` is tested.
     adjacency : DataArray (d, d_b), sparse or dense matrix (d, d), optional
-        Which places are neighbours, symmetric; see ``sensor_adjacency``. A DataArray is aligned by label and
-        may be of any dim; a bare matrix is of the neuroids in their order.
+        Which places are neighbours, symmetric; see ``datasets.sensor_adjacency``. A DataArray is aligned by
+        label and may be of any dim; a bare matrix is of the neuroids in their order.
     threshold : float, "tfce", optional
         Of the statistic, positive; Student's quantile at a p of ``forming`` where None (halved for two
         sides). "tfce" is threshold-free cluster enhancement: each sample has a p of its own.

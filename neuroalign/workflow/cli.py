@@ -297,7 +297,7 @@ def check_description(
 @data.command("schema")
 def print_description_schema() -> None:
     """Print the JSON schema of a description of your own data."""
-    from ..datasets.description import description_schema
+    from ..datasets.own.description import description_schema
 
     typer.echo(json.dumps(description_schema(), indent=1))
 

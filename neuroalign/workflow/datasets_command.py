@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ..datasets import available, described_subjects, information
-from ..datasets.description_files import open_described
+from ..datasets.own.description_files import open_described
 from ..errors import FileError, listing
 
 __all__ = ["check_own", "describe_set", "list_sets"]

@@ -37,6 +37,8 @@ FIGURES = {
     19: ("searchlight", "searchlight"),
     20: ("behaviour", "behaviour"),
     21: ("own", "own_data"),
+    23: ("universal", "universal_units"),
+    24: ("topography", "topography"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.
@@ -208,7 +210,7 @@ class Paths:
         """
         if self.study.own is None:
             return []
-        from ..datasets.description_files import open_described
+        from ..datasets.own.description_files import open_described
 
         files, missing = open_described(directory / self.study.own.data).named()
         if missing:

@@ -30,7 +30,9 @@ __all__ = [
     "Story",
     "Study",
     "Sweep",
+    "Topography",
     "Topology",
+    "Universal",
 ]
 
 
@@ -322,6 +324,40 @@ class Topology(Section):
     brains: tuple[Literal["kriegeskorte92", "finger7t"], ...] = ()
 
 
+class Topography(Section):
+    """Small language models on a lattice, trained with a spatial loss and without, and their contrast maps.
+
+    ``shape`` is the lattice of every block's units; ``weight`` that of the spatial loss of ``kind`` (pairs
+    within ``radius`` steps where given) beside the language loss. ``fwhm`` smooths contrast maps, in steps;
+    units above a map's ``quantile`` make clusters.
+    """
+
+    text: Literal["blimp", "embedded"] = "blimp"
+    least: Count = 5
+    n_test: Count = 4000
+    shape: tuple[Annotated[int, Field(ge=4, multiple_of=2)], Annotated[int, Field(ge=4, multiple_of=2)]] = (
+        12,
+        12,
+    )
+    n_blocks: Count = 2
+    n_steps: Count = 800
+    batch: Count = 16
+    length: Annotated[int, Field(ge=4)] = 24
+    kind: Literal["topolm", "dirichlet", "moran"] = "topolm"
+    radius: Annotated[float, Field(ge=1)] | None = None
+    weight: Annotated[float, Field(gt=0)] = 0.5
+    n_networks: Count = 3
+    fwhm: Annotated[float, Field(gt=0)] = 3.0
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    n_permutations: Count = 999
+
+    @model_validator(mode="after")
+    def _some_neighbours(self) -> Topography:
+        if self.kind != "topolm" and self.radius is None:
+            raise ValueError(f"kind {self.kind} needs a radius: which units are neighbours")
+        return self
+
+
 class Own(Section):
     """Your own data, as a description names them, against model RDMs and the layers of the study's network.
 
@@ -390,6 +426,27 @@ class Searchlight(Section):
     planted: PlantedRegions = PlantedRegions()
 
 
+class Universal(Section):
+    """Units of two networks that respond alike to a story's words, and digits networks over seeds.
+
+    ``layer_step`` is of the first network; the second is read in all layers. ``threshold`` is the excess
+    correlation above which a unit is called universal.
+    """
+
+    networks: tuple[str, str] = ("smollm2-135m", "all-minilm-l6-v2")
+    site: Literal["mlp_act", "mlp_out", "attn_out", "block"] = "mlp_act"
+    pool: Literal["mean", "last"] = "mean"
+    context: Annotated[int, Field(ge=8)] = 256
+    stride: Count = 128
+    layer_step: Count = 4
+    threshold: Annotated[float, Field(gt=0, lt=2)] = 0.5
+    n_networks: Annotated[int, Field(ge=2)] = 5
+    n_images: Annotated[int, Field(ge=80, le=400, multiple_of=20)] = 400
+    epochs: Count = 20
+    n_rotations: Count = 5
+    n_permutations: Count = 99
+
+
 class Study(Section):
     """A study: one network, one seed, and the analyses whose sections are given."""
 
@@ -411,7 +468,9 @@ class Study(Section):
     searchlight: Searchlight | None = None
     evoked: Evoked | None = None
     behaviour: Behaviour | None = None
+    topography: Topography | None = None
     own: Own | None = None
+    universal: Universal | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Study:
@@ -427,7 +486,19 @@ class Study(Section):
 
 
 # Sections that make a study by themselves.
-ALONE = ("localizer", "story", "objects", "topology", "movie", "own", "behaviour", "evoked", "searchlight")
+ALONE = (
+    "localizer",
+    "story",
+    "objects",
+    "topology",
+    "movie",
+    "own",
+    "behaviour",
+    "evoked",
+    "searchlight",
+    "topography",
+    "universal",
+)
 # section -> the section that it cannot do without, and what for
 NEEDS = {
     "lesions": "localizer",

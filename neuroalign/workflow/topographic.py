@@ -55,15 +55,18 @@ class Network:
 
     Attributes
     ----------
-    blocks : torch module
+    net : torch module
         From numbers of words (n_sentences, n_words) to the outputs of all blocks, and the scores of words.
+    n_places : int
+        The longest row of words that it reads.
     curve : DataFrame
         step, and the losses on held-out sentences: language (nats a word) and spatial (mean over blocks).
     n_seen : int
         Words that the training went through, repeats counted.
     """
 
-    blocks: Any
+    net: Any
+    n_places: int
     curve: pd.DataFrame
     n_seen: int
 
@@ -155,8 +158,8 @@ def train(
     """Return a network trained to foretell the next word, and to be smooth where ``weight`` is not 0.
 
     The loss is the cross-entropy a word plus ``weight`` times the mean over blocks of the spatial loss of
-    their outputs at all words of the batch. The sentences run on in a random order in rows of ``length`` words.
-    Two networks of one seed start from the same weights and read the same rows, whatever their losses.
+    their outputs at all words of the batch. The sentences run on in a random order in rows of ``length``
+    words. Two networks of one seed start from the same weights and read the same rows, whatever their losses.
 
     Parameters
     ----------
@@ -201,22 +204,27 @@ def train(
         (said + weight * smooth if weight else said).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-    return Network(net, pd.DataFrame(curve), n_steps * batch * length)
+    return Network(net, length, pd.DataFrame(curve), n_steps * batch * length)
 
 
 def responses(net: Any, sentences: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return what every block gives for every word of every sentence, arrays (n_blocks, n_words, n_units).
 
-    The mark of the beginning is read but left out.
+    Sentences are read one at a time in effect: those of one length together. The mark of the beginning is
+    read but left out, as are words beyond the network's places.
     """
     import torch
 
-    found = []
+    shown = [sentence[: net.places.num_embeddings] for sentence in sentences]
+    lengths = np.array([len(sentence) for sentence in shown])
+    found: dict[int, np.ndarray] = {}
     with torch.no_grad():
-        for sentence in sentences:
-            outputs, _ = net(torch.from_numpy(sentence[None, : net.places.num_embeddings]))
-            found.append(np.stack([to_numpy(output)[0, 1:] for output in outputs]))
-    return found
+        for length in np.unique(lengths):
+            at = np.flatnonzero(lengths == length)
+            outputs, _ = net(torch.from_numpy(np.stack([shown[i] for i in at])))
+            stacked = np.stack([to_numpy(output)[:, 1:] for output in outputs], axis=1)
+            found |= dict(zip(at.tolist(), stacked, strict=True))
+    return [found[i] for i in range(len(shown))]
 
 
 def _rows(sentences: Sequence[np.ndarray], length: int, rng: np.random.Generator) -> np.ndarray:

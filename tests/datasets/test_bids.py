@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from neuroalign import datasets
-from neuroalign.datasets.description_files import open_described
-from neuroalign.datasets.glm import condition_betas
+from neuroalign.datasets.bold.glm import condition_betas
+from neuroalign.datasets.own.description_files import open_described
 from neuroalign.errors import FileError, InvalidValueError, LabelError, UnsafeError
 
 SPACE = "MNI152NLin2009cAsym"

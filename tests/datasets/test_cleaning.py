@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neuroalign.datasets import cleaning
-from neuroalign.datasets.cleaning import clean
+from neuroalign.datasets.bold import cleaning
+from neuroalign.datasets.bold.cleaning import clean
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
 
 TR, N = 2.0, 60

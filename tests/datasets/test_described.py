@@ -15,10 +15,10 @@ import xarray as xr
 import yaml
 
 from neuroalign import datasets, io
-from neuroalign.datasets.description import Description
-from neuroalign.datasets.description_files import open_described
-from neuroalign.datasets.glm import condition_betas
-from neuroalign.datasets.patterns import find_files
+from neuroalign.datasets.bold.glm import condition_betas
+from neuroalign.datasets.own.description import Description
+from neuroalign.datasets.own.description_files import open_described
+from neuroalign.datasets.own.patterns import find_files
 from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError, UnsafeError
 from neuroalign.schema import make_rdm
 from neuroalign.workflow.config import load_study

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neuroalign.datasets.events import check_events, read_events, split_runs
+from neuroalign.datasets.bold.events import check_events, read_events, split_runs
 from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
 
 

@@ -10,7 +10,8 @@ import pytest
 import scipy.io
 
 from neuroalign import datasets, io
-from neuroalign.datasets import kriegeskorte, language, sources
+from neuroalign.datasets import sources
+from neuroalign.datasets.known import kriegeskorte, language
 from neuroalign.errors import FileError, NeuroalignError, UnsafeError
 
 MAT = "kriegeskorte92/92_brainRDMs.mat"

@@ -8,7 +8,7 @@ import scipy.io
 import xarray as xr
 
 from neuroalign import datasets, io, rsa, schema
-from neuroalign.datasets import finger7t
+from neuroalign.datasets.known import finger7t
 from neuroalign.errors import FileError, InvalidValueError
 
 N_VOXELS = [1946, 1657, 1681, 1736, 1589, 1722, 1702]

@@ -13,8 +13,8 @@ import xarray as xr
 from nilearn.glm.first_level import FirstLevelModel
 
 from neuroalign import datasets, rsa
-from neuroalign.datasets import cleaning
-from neuroalign.datasets.glm import condition_betas
+from neuroalign.datasets.bold import cleaning
+from neuroalign.datasets.bold.glm import condition_betas
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
 
 TR, N, RUNS = 2.0, 100, (1, 2)

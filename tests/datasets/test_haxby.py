@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from neuroalign import datasets, schema
-from neuroalign.datasets import haxby
+from neuroalign.datasets.known import haxby
 from neuroalign.encoding import RidgeCV, evaluate, leave_one_run_out
 from neuroalign.errors import FileError, InvalidValueError, ShapeError
 from neuroalign.io.images import nifti_image

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from neuroalign import schema
-from neuroalign.datasets.locked import locked_windows
+from neuroalign.datasets.bold.locked import locked_windows
 from neuroalign.errors import InvalidValueError, ShapeError
 
 TR, N = 2.0, 10

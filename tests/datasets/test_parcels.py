@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroalign import datasets, io
-from neuroalign.datasets import language_parcels
-from neuroalign.datasets.parcels import make_parcels, read_names
+from neuroalign.datasets.images.parcels import make_parcels, read_names
+from neuroalign.datasets.known import language_parcels
 from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
 
 SHAPE = (4, 3, 2)

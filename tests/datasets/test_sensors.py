@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroalign.datasets import sensor_adjacency
+from neuroalign.datasets import sensor_adjacency, sensor_plane
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
 
 
@@ -138,3 +138,24 @@ def test_channels_of_two_kinds_and_wrong_choices_are_refused():
     )
     with pytest.raises(InvalidValueError, match="lie on a line"):
         sensor_adjacency(line)
+
+
+def test_a_plane_of_sensors_keeps_angles_from_the_top_whatever_the_centre():
+    angles, turn = np.deg2rad([0, 30, 60, 90, 90, 90, 120]), np.deg2rad([0, 10, 200, 0, 90, 180, 300])
+    places = 90 * np.column_stack(
+        [np.sin(angles) * np.cos(turn), np.sin(angles) * np.sin(turn), np.cos(angles)]
+    )
+    names = [f"E{i}" for i in range(7)]
+    x = xr.DataArray(
+        np.zeros(7),
+        dims="neuroid",
+        coords={"neuroid": names, **{a: ("neuroid", places[:, i] + 5 * i) for i, a in enumerate("xyz")}},
+    )
+    plane = sensor_plane(x)
+    np.testing.assert_allclose(np.hypot(*plane.values.T), angles / (np.pi / 2), atol=1e-9)
+    np.testing.assert_allclose(plane.sel(neuroid="E4"), [0, 1], atol=1e-9)
+    near = sensor_adjacency(x)
+    assert (near.values == near.values.T).all() and not near.values.diagonal().any()
+    assert near.attrs["n_isolated"] == 0
+    with pytest.raises(LabelError, match="have no known place"):
+        sensor_plane(x.drop_vars("z"))

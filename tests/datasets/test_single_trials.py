@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from nilearn.glm.first_level import make_first_level_design_matrix, run_glm
 
-from neuroalign.datasets.single_trials import single_trial_betas
+from neuroalign.datasets.bold.single_trials import single_trial_betas
 from neuroalign.errors import InvalidValueError, ShapeError
 
 TR, N, RUNS = 2.0, 90, (1, 2)

@@ -10,7 +10,8 @@ import pytest
 import scipy.stats
 
 from neuroalign import datasets, io, schema
-from neuroalign.datasets import sources, szinte
+from neuroalign.datasets import sources
+from neuroalign.datasets.known import szinte
 from neuroalign.encoding import RidgeCV, contiguous_splits, delay, evaluate
 from neuroalign.errors import FileError, InvalidValueError
 from neuroalign.stats import SCORES
@@ -145,7 +146,9 @@ def test_a_movie_of_another_kind_is_a_file_error(tmp_path, grid, content, messag
         szinte.stimulus(source)
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"time\t0\n0\t1\n")])
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", gzip.compress(b"time\t0\n0\t1\n", mtime=0)], ids=["empty", "text", "gzip"]
+)
 def test_a_series_of_another_kind_is_a_file_error(tmp_path, content):
     with pytest.raises(FileError, match=r"is not a table of numbers|must have 150 rows"):
         szinte.series(source_of(tmp_path, {szinte.BOLD: content}))

@@ -92,20 +92,21 @@ def test_scaling_shifting_and_reordering_units_changes_nothing(seed, scale, shif
     assert float(one) == pytest.approx(float(other), abs=1e-9)
 
 
-def test_permutations_find_a_planted_class_and_none_in_noise(rng):
+def test_permutations_find_a_planted_class_and_are_uniform_in_noise(rng):
     classes = np.repeat(list("ab"), 10)
-    x = rng.standard_normal((2, 20, 15))
-    x[1, :10] += 1.5
+    x = rng.standard_normal((101, 20, 15))
+    x[0, :10] += 1.5
     both = xr.DataArray(
         x,
         dims=("layer", "stimulus", "unit"),
-        coords={"layer": ["noise", "planted"], "stimulus": range(20), "kind": ("stimulus", classes)},
+        coords={"layer": range(101), "stimulus": range(20), "kind": ("stimulus", classes)},
     )
-    found = discrimination_value(both, "kind", n_permutations=199, rng=rng)
-    assert float(found.p.sel(layer="planted")) == 1 / 200
-    assert float(found.p.sel(layer="noise")) > 0.05
+    found = discrimination_value(both, "kind", n_permutations=99, rng=rng)
+    assert float(found.p.sel(layer=0)) <= 0.02  # the classes may be drawn as they are, or exchanged
+    # 100 true nulls: more than 12 below .05 happen less than once in 500 times.
+    assert (found.p.sel(layer=slice(1, None)) <= 0.05).sum() <= 12
     assert found.null.dims == ("permutation", "layer")
-    assert abs(float(found.null.sel(layer="noise").mean())) < 0.01
+    assert abs(float(found.null.mean())) < 0.005
 
 
 def test_classes_are_matched_by_label():

@@ -149,5 +149,5 @@ def test_bad_features_are_refused(mixed):
         variance_explained(mixed, {"same": mixed["load"] * 0})
     with pytest.raises(InvalidValueError, match="load: 1 of 60 labels are missing"):
         variance_explained(mixed, {"load": mixed["load"].where(mixed["stimulus"] > 0)})
-    with pytest.raises(LabelError, match="labels of .stimulus. are not in load|share no label"):
+    with pytest.raises(LabelError, match=r"labels of .stimulus. are not in load|share no label"):
         variance_explained(mixed, {"load": mixed["load"].assign_coords(stimulus=range(100, 160))})

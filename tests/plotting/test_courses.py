@@ -87,7 +87,7 @@ def test_a_sensor_without_a_value_is_an_empty_dot_and_moves_no_colour(ax):
 
 
 def test_a_head_without_places_or_with_other_marks_is_refused(ax):
-    with pytest.raises(LabelError, match="sensors have no place"):
+    with pytest.raises(LabelError, match="have no known place"):
         topography(ax, head(np.arange(6.0)).drop_vars("z"))
     with pytest.raises(ShapeError, match="marked must have 6 booleans"):
         topography(ax, head(np.arange(6.0)), marked=[True])

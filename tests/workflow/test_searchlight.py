@@ -14,7 +14,7 @@ import xarray as xr
 
 from benchmarks.searchlight_calibration import null_rates
 from neuroalign import datasets, io
-from neuroalign.datasets.haxby import CATEGORIES
+from neuroalign.datasets.known.haxby import CATEGORIES
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import Paths
 from neuroalign.workflow.sections import Searchlight

@@ -17,7 +17,9 @@ from .report import report
 from .searchlight import searchlight
 from .story import encode, prepare_story, story_rsa, unit_alignment
 from .sweep import sweep
+from .topography import topography
 from .topology import topological_rsa
+from .universal import universal
 
 __all__ = [
     "STEPS",
@@ -42,8 +44,10 @@ __all__ = [
     "story_bands",
     "story_rsa",
     "sweep",
+    "topography",
     "topological_rsa",
     "unit_alignment",
+    "universal",
     "write_moments",
 ]
 
@@ -61,6 +65,8 @@ STEPS = {
     "paradigms": paradigms,
     "dissociation": dissociation,
     "topology": topological_rsa,
+    "universal": universal,
+    "topography": topography,
     "movie": movie,
     "evoked": evoked,
     "searchlight": searchlight,

@@ -24,6 +24,8 @@ KINDS = ("peak", "fractional-peak", "fractional-area")
 EFFECT, SCORE = "congruence", "congruence r"
 # (subject, what, ...) scores are tested against 0 from both sides.
 TAIL = "two-sided"
+# Neighbours are joined by a triangle of the flattened head; longer edges close gaps and the rim.
+REACH_MM = 75.0
 
 
 def evoked(paths: Paths) -> None:
@@ -94,7 +96,9 @@ def _clusters(x: xr.DataArray, section: Evoked, seed: int, what: str, **options:
 def _sensor_clusters(eeg: xr.DataArray, section: Evoked, seed: int) -> xr.Dataset:
     """Return clusters of the effect over all sensors and times."""
     effect = _effects(eeg).sel(name=list(LISTENING))
-    return _clusters(effect, section, seed, "sensors", adjacency=stats.sensor_adjacency(eeg))
+    return _clusters(
+        effect, section, seed, "sensors", adjacency=datasets.sensor_adjacency(eeg, max_distance_mm=REACH_MM)
+    )
 
 
 def _curves(

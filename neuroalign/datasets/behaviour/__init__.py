@@ -1,0 +1,1 @@
+"""What people do: similarity judgements and reading times."""

@@ -1,0 +1,1 @@
+"""From a BOLD series to patterns: events, first-level models, single trials, cleaning, windows."""

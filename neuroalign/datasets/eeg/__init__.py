@@ -1,0 +1,1 @@
+"""EEG and MEG: epochs, averages, sensors."""

@@ -1,0 +1,1 @@
+"""The data sets of the manifest, a module each."""

@@ -1,0 +1,1 @@
+"""Simulated responses of known truth."""

@@ -38,6 +38,7 @@ figures: $(READY)
 	$(RUN) neuroalign run config/n400.yaml
 	$(RUN) neuroalign run config/searchlight.yaml
 	$(RUN) neuroalign run config/topography.yaml
+	$(RUN) neuroalign run config/representation_bias.yaml
 	$(RUN) neuroalign run config/behaviour.yaml
 	$(RUN) neuroalign run config/langloc.yaml
 	$(RUN) neuroalign run config/alice.yaml
@@ -66,6 +67,7 @@ calibrate: $(READY)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.calibration
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.encoding_calibration
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.cluster_calibration
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.searchlight_calibration
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[docs]"

@@ -49,6 +49,7 @@ include: "analyses/searchlight/rules.smk"
 include: "analyses/own_data/rules.smk"
 include: "analyses/universal_units/rules.smk"
 include: "analyses/topography/rules.smk"
+include: "analyses/representation_bias/rules.smk"
 
 
 rule report:

@@ -24,6 +24,7 @@ from . import (
     searchlight,
     similarity,
     small_ridge,
+    units,
 )
 from .results import page, section, title_of
 
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "banded": banded,
     "small_ridge": small_ridge,
     "similarity": similarity,
+    "units": units,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 N_THREADS = 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from ..errors import InvalidValueError
 from .unit_batches import Units, chosen_rows, paired, random_turn
@@ -91,11 +92,11 @@ def excess_correlation(
     shape = len(networks), first.n_units
     r, baseline = (np.zeros((2, *shape)) for _ in range(2))
     at = np.full(shape, -1)
-    for m, units in enumerate(networks):
-        r[:, m], at[m] = _best(first, units, rows, rest, absolute, progress)
+    for m, units in enumerate(tqdm(networks, desc="networks", disable=not progress)):
+        r[:, m], at[m] = _best(first, units, rows, rest, absolute)
         for _ in range(n_rotations):
             turned = units.turned(random_turn(units, rng))
-            baseline[:, m] += _best(first, turned, rows, rest, absolute, progress)[0] / n_rotations
+            baseline[:, m] += _best(first, turned, rows, rest, absolute)[0] / n_rotations
     apart = r[1] - baseline[1]
     known = ~np.isnan(apart)
     excess = np.where(known, apart, 0.0).sum(axis=0)
@@ -180,10 +181,10 @@ def mutual_sets(
 
 
 def _best(
-    first: Units, second: Units, rows: np.ndarray, rest: np.ndarray | None, absolute: bool, progress: bool
+    first: Units, second: Units, rows: np.ndarray, rest: np.ndarray | None, absolute: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return r on the rows that choose and on those that evaluate (2, n_units), and the partners."""
-    found = partners(first, second, rows, absolute=absolute, both=False, progress=progress)
+    found = partners(first, second, rows, absolute=absolute, both=False)
     chosen, at = found["r_x"][:, 0], found["partner_x"][:, 0]
     evaluated = chosen if rest is None else held_out(first, second, at[:, None], rest)[:, 0]
     r = np.stack([chosen, evaluated])

@@ -113,7 +113,8 @@ def _built(path: Path) -> tuple[list[str], int | None]:
     with one_parse():
         options = {"gguf_file": path.name} if path.is_file() else {}
         config = AutoConfig.from_pretrained(str(path.parent if options else path), **options)
-    decoder = bool(options) or any("LM" in kind for kind in getattr(config, "architectures", None) or [])
+    kinds = getattr(config, "architectures", None) or []
+    decoder = bool(options) or any("CausalLM" in kind or "LMHead" in kind for kind in kinds)
     with torch.device("meta"):
         module = (AutoModelForCausalLM if decoder else AutoModel).from_config(config)
     longest = getattr(config, "max_position_embeddings", None)

@@ -39,6 +39,7 @@ FIGURES = {
     21: ("own", "own_data"),
     23: ("universal", "universal_units"),
     24: ("topography", "topography"),
+    25: ("bias", "representation_bias"),
 }
 
 # Lesions are scored in so many parts, by as many processes as there are cores.

@@ -13,6 +13,7 @@ __all__ = [
     "Alphas",
     "Bands",
     "Behaviour",
+    "Bias",
     "Dissociation",
     "Evoked",
     "Lesions",
@@ -441,10 +442,26 @@ class Universal(Section):
     layer_step: Count = 4
     threshold: Annotated[float, Field(gt=0, lt=2)] = 0.5
     n_networks: Annotated[int, Field(ge=2)] = 5
-    n_images: Annotated[int, Field(ge=80, le=400, multiple_of=20)] = 400
+    n_images: Annotated[int, Field(ge=160, le=400, multiple_of=20)] = 360
     epochs: Count = 20
     n_rotations: Count = 5
     n_permutations: Count = 99
+
+
+class Bias(Section):
+    """Networks that compute an easy and a hard feature equally well, and what measures make of the two.
+
+    ``noise`` is that of two simulated measurements of each stimulus, in units of the mean spread of the units.
+    """
+
+    n_networks: Annotated[int, Field(ge=2)] = 8
+    n_each: Annotated[int, Field(ge=2, le=64)] = 12
+    n_units: Annotated[int, Field(ge=8)] = 64
+    n_steps: Count = 800
+    rate: Annotated[float, Field(gt=0)] = 0.002
+    method: Literal["pearson", "spearman", "rho-a"] = "pearson"
+    noise: Annotated[float, Field(gt=0)] = 1.0
+    n_bootstrap: Count = 2000
 
 
 class Study(Section):
@@ -469,6 +486,7 @@ class Study(Section):
     evoked: Evoked | None = None
     behaviour: Behaviour | None = None
     topography: Topography | None = None
+    bias: Bias | None = None
     own: Own | None = None
     universal: Universal | None = None
 
@@ -496,6 +514,7 @@ ALONE = (
     "behaviour",
     "evoked",
     "searchlight",
+    "bias",
     "topography",
     "universal",
 )

@@ -11,6 +11,7 @@ empty     a result without a value
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import re
@@ -27,7 +28,6 @@ import scipy.sparse
 import xarray as xr
 
 from neuroalign.errors import NeuroalignError
-from neuroalign.io.digests import digest_bytes
 
 ENDED: dict[tuple[str, str], str] = {}
 
@@ -227,7 +227,7 @@ def digest(value: Any) -> str:
         return "".join(digest(value[key]) for key in value.data_vars)
     if isinstance(value, np.ndarray):
         body = repr(value.tolist()).encode() if value.dtype.kind == "O" else value.tobytes()
-        return f"{value.dtype}{value.shape}{digest_bytes(body)}"
+        return f"{value.dtype}{value.shape}{hashlib.sha256(body).hexdigest()}"
     if isinstance(value, pd.DataFrame):
         return "".join(f"{key}{digest(value[key].to_numpy())}" for key in value.columns)
     if isinstance(value, Mapping):

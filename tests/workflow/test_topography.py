@@ -68,7 +68,7 @@ def test_a_corpus_holds_whole_sentences_out_and_makes_rare_words_one():
 def test_the_spatial_loss_makes_blocks_smooth_and_nothing_else_differs():
     smooth, control = (train(text(), (4, 4), weight=weight, n_steps=40, **OPTIONS) for weight in (2.0, 0.0))
     assert smooth.curve["spatial"].iloc[-1] < 0.5 * control.curve["spatial"].iloc[-1]
-    assert control.curve["language"].iloc[-1] < 0.7 * control.curve["language"].iloc[0]
+    assert control.curve["language"].iloc[-1] < 0.9 * control.curve["language"].iloc[0]
     assert smooth.curve.iloc[0].tolist() == control.curve.iloc[0].tolist()
     assert smooth.n_seen == control.n_seen == 40 * 4 * 6
 

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-__all__ = ["Analysis", "Facts", "interval", "joined", "points", "share", "signed", "spread"]
+__all__ = ["Analysis", "Facts", "comparators", "interval", "joined", "points", "share", "signed", "spread"]
+
+COMPARATORS = {
+    "spearman": "Spearman correlation",
+    "pearson": "Pearson correlation",
+    "cosine": "cosine similarity",
+    "rho-a": "Spearman's rho-a",
+    "tau-a": "Kendall's tau-a",
+    "whitened-cosine": "whitened cosine similarity",
+}
 
 
 class Facts(NamedTuple):
@@ -69,10 +78,10 @@ def share(value: float) -> str:
 
     Examples
     --------
-    >>> share(0.0125), share(0.3317)
-    ('1.2 %', '33 %')
+    >>> share(0.00125), share(0.3317)
+    ('0.125 %', '33 %')
     """
-    return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.2g} %"
+    return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.3g} %"
 
 
 def spread(values: pd.Series, digits: int = 3) -> str:
@@ -84,6 +93,17 @@ def spread(values: pd.Series, digits: int = 3) -> str:
     '0.2 (0.1 to 0.4)'
     """
     return f"{values.median():.{digits}f} ({values.min():.{digits}f} to {values.max():.{digits}f})"
+
+
+def comparators(*names: str) -> str:
+    """Return comparators of RDMs in words.
+
+    Examples
+    --------
+    >>> comparators("spearman", "cosine")
+    'Spearman correlation and cosine similarity'
+    """
+    return joined(COMPARATORS.get(name, name) for name in names)
 
 
 def joined(parts: Iterable[object]) -> str:

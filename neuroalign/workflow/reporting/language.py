@@ -102,10 +102,10 @@ def _map_headline(facts: Facts) -> str:
     for name, part in facts.table.groupby("network", sort=False):
         chosen = part[part["selected"] == 1]
         said.append(
-            f"{name}: {len(chosen)} of {len(part):,} units in {chosen['layer'].nunique()} of "
+            f"{name.capitalize()}: {len(chosen)} of {len(part):,} units in {chosen['layer'].nunique()} of "
             f"{part['layer'].nunique()} layers, largest t {part['t'].max():.1f}"
         )
-    return f"{'; '.join(said)}. The untrained network is the control; a map of t has no ceiling."
+    return f"{'. '.join(said)}. The untrained network is the control; a map of t has no ceiling."
 
 
 def _map_method(facts: Facts) -> str:
@@ -141,8 +141,8 @@ def _preset_headline(facts: Facts) -> str:
 
 def _preset_method(facts: Facts) -> str:
     return (
-        f"The localizers {joined(facts.params['names'])} read the same stimuli as their sources do, and one reading "
-        "has conditions matched in number of tokens. Overlap (Dice) is given with each one's own rule and with equal "
+        f"The localizers {joined(facts.params['names'])} were put on the same stimuli, beside one whose conditions are "
+        "matched in number of tokens. Overlap (Dice) is given with each one's own rule and with equal "
         f"numbers of units ({share(facts.notes['fraction'])}); selectivity (Cohen's d) is measured on runs that did "
         f"not select, beside {facts.params['n_random']} sets of random units of the same layers [@alkhamissi2025]."
     )
@@ -180,7 +180,7 @@ def _paradigm_headline(facts: Facts) -> str:
     table, notes = facts.table, facts.notes
     each = table[table["by"] == "paradigm"]
     clear = each[each["p_fdr"] < 0.05]
-    random = table[table["by"] == "field, random masks"]
+    random = table[(table["by"] == "field, random masks") & (table["mask"] != "language")]
     control = "; ".join(f"{k} {spread(v['effect'])}" for k, v in random.groupby("mask", sort=False))
     return (
         f"{(clear['effect'] < 0).sum()} of {len(each)} paradigms lose and {(clear['effect'] > 0).sum()} gain (FDR "
@@ -211,10 +211,10 @@ def _dissociation_headline(facts: Facts) -> str:
         rows = part.set_index("mask")
         random = part[part["kind"] != "named"].groupby("kind", sort=False)["effect"].median()
         own = [f"{n} {signed(rows.loc[n, 'effect'])} (random {signed(random[n])})" for n in random.index]
-        said.append(f"{task}: intact {rows.loc['intact', 'accuracy']:.3f}, {', '.join(own)}")
+        said.append(f"{task.capitalize()}: intact {rows.loc['intact', 'accuracy']:.3f}, {', '.join(own)}")
     verdict = "This is a double dissociation" if facts.notes["is_double"] else "This is no double dissociation"
     return (
-        f"{'; '.join(said)}. Interaction {signed(found['interaction'])}{interval(found['low'], found['high'])}, "
+        f"{'. '.join(said)}. Interaction {signed(found['interaction'])}{interval(found['low'], found['high'])}, "
         f"p = {found['p']:.3f}. {verdict}."
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from .facts import Analysis, Facts, interval, joined, points, signed
+from .facts import Analysis, Facts, comparators, interval, joined, points, signed
 
 __all__ = ["ANALYSES"]
 
@@ -35,7 +35,7 @@ def _objects_headline(facts: Facts) -> str:
         bounds = part[part["model"] == "noise ceiling"].set_index("subject")["value"]
         above = int((mean["p_fdr"] < 0.05).sum())
         said.append(
-            f"{method}: most alike {best['model']}, {points(best['value'])}{interval(best['low'], best['high'], 2)}; noise "
+            f"{method.capitalize()}: most alike {best['model']}, {points(best['value'])}{interval(best['low'], best['high'], 2)}; noise "
             f"ceiling {points(bounds['lower'])} to {points(bounds['upper'])}; control, shuffled stimuli: {above} of "
             f"{len(mean)} models do better (FDR q < .05)"
         )
@@ -46,7 +46,7 @@ def _objects_method(facts: Facts) -> str:
     params = facts.params
     return (
         f"RDMs of {facts.notes['n_subjects']} people and of {_count(facts)} models were compared by "
-        f"{joined(params['methods'])} [@kriegeskorte2008]. Intervals are bootstraps over people ({params['n_bootstrap']:,} "
+        f"{comparators(*params['methods'])} [@kriegeskorte2008]. Intervals are bootstraps over people ({params['n_bootstrap']:,} "
         f"draws) [@efron1979]; p by permutation of the stimuli ({params['n_permutations']:,} draws, one-sided) "
         "[@phipson2010], corrected over models by the false discovery rate [@benjamini1995]; noise ceiling by leaving one "
         "person out (lower) and by the mean of all (upper) [@nili2014]."
@@ -90,16 +90,22 @@ def _inferred(facts: Facts, pairwise: str, above: str, kind: str) -> list[str]:
         part = facts.table[facts.table["method"] == method]
         value = {name: rows.set_index("model")["value"] for name, rows in part.groupby("quantity")}
         best = value["estimate"].idxmax()
-        bounds = value["noise ceiling"]
+        bounds = _bounds(part[part["quantity"] == "noise ceiling"])
         rows = part[(part["quantity"] == pairwise) & (part["model"] != part["other"])]
         n = len(value["estimate"])
         said.append(
-            f"{method}: most alike {best}, {points(value['estimate'][best])}"
+            f"{method.capitalize()}: most alike {best}, {points(value['estimate'][best])}"
             f"{interval(value['low'][best], value['high'][best], 2)}; noise ceiling {points(bounds['lower'])} to "
             f"{points(bounds['upper'])}; {int((value[above] < 0.05).sum())} of {n} are above 0 and "
             f"{_pairs(rows)} of {n * (n - 1) // 2} differences hold ({kind} < .05)"
         )
     return said
+
+
+def _bounds(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the noise ceiling, whichever column says which bound a row is."""
+    named = rows["model"].where(rows["model"].isin(["lower", "upper"]), rows["other"])
+    return dict(zip(named, rows["value"], strict=True))
 
 
 def _pairs(rows: pd.DataFrame) -> int:
@@ -111,7 +117,7 @@ def _pairs(rows: pd.DataFrame) -> int:
 def _inference_method(facts: Facts) -> str:
     params = facts.params
     return (
-        f"RDMs compared by {joined(params['methods'])}; {params['n_draws']:,} bootstrap draws of "
+        f"RDMs compared by {comparators(*params['methods'])}; {params['n_draws']:,} bootstrap draws of "
         f"{WORDS[params['resample']]}, with the corrected variance and t {INFERENCE}; permutation of the stimuli "
         f"({params['n_permutations']:,} draws) [@phipson2010]; all p corrected by the false discovery rate [@benjamini1995]."
     )
@@ -137,7 +143,7 @@ def _behaviour_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
     return (
         f"RDMs of {notes['n_people']} people's judgements against {notes['n_candidates']} candidates, by "
-        f"{joined(params['methods'])}; {params['n_draws']:,} bootstrap draws of {WORDS[params['resample']]}, with the "
+        f"{comparators(*params['methods'])}; {params['n_draws']:,} bootstrap draws of {WORDS[params['resample']]}, with the "
         f"corrected variance and t {INFERENCE}; {params['n_permutations']:,} orders of the stimuli [@phipson2010]; p from "
         "the maximum over the tests of a family [@westfall1993]. Inside sets of pairs, stimuli change places within their "
         "category, and candidates are compared by sign flips over people [@fisher1935]."
@@ -231,7 +237,7 @@ def _own_method(facts: Facts) -> str:
     how = {"whitened-cosine": " [@diedrichsen2020]", "rho-a": " [@schuett2023]", "tau-a": " [@nili2014]"}
     return (
         f"RDMs ({notes['metric']}{noise}{cross}) of {notes['n_stimuli']} stimuli and {notes['n_subjects']} people were "
-        f"compared by {params['method']}{how.get(params['method'], '')} [@kriegeskorte2008]; {params['n_draws']:,} bootstrap draws of "
+        f"compared by {comparators(params['method'])}{how.get(params['method'], '')} [@kriegeskorte2008]; {params['n_draws']:,} bootstrap draws of "
         f"{WORDS[params['resample']]} {INFERENCE}, {params['n_permutations']:,} orders of the stimuli [@phipson2010], "
         "corrected by the false discovery rate [@benjamini1995]."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import Analysis, Facts, interval, joined, points, share, signed
+from .facts import Analysis, Facts, comparators, interval, joined, points, share, signed
 
 __all__ = ["ANALYSES"]
 
@@ -68,7 +68,7 @@ def _evoked_method(facts: Facts) -> str:
     return (
         f"Averaged EEG of {notes['n_subjects']} people at {notes['n_sensors']} sensors; waves are means of "
         f"{joined(notes['sensors'])}. RDMs ({params['metric']}) at every sample [@kriegeskorte2008] were compared with model RDMs "
-        f"by {joined(params['methods'])}. Clusters over time, and over sensors and time, formed at p = {params['forming']:g} "
+        f"by {comparators(*params['methods'])}. Clusters over time, and over sensors and time, formed at p = {params['forming']:g} "
         f"two-sided, tested by {params['n_flips']:,} sign flips of people [@maris2007]; they do not say when an effect begins "
         f"or ends [@sassenhagen2019]. Latencies between {params['search'][0]:g} and {params['search'][1]:g} s with bootstrap "
         f"intervals ({params['n_bootstrap']:,} draws) [@efron1979] and jackknife tests [@miller1998; @kiesel2008]. Generalisation "
@@ -101,7 +101,7 @@ def _searchlight_method(facts: Facts) -> str:
     return (
         f"Spheres of {params['radius']:g} mm [@kriegeskorte2006], {notes['sizes'][0]} to {notes['sizes'][2]} voxels, over "
         f"{notes['n_runs']} runs: crossnobis distances [@walther2016] with a shrunk noise covariance [@schaefer2005] compared with "
-        f"a model by {params['method']}; decoding by ridge (alpha {params['alpha']:g}) leaving one run out. Labels were permuted "
+        f"a model by {comparators(params['method'])}; decoding by ridge (alpha {params['alpha']:g}) leaving one run out. Labels were permuted "
         f"within runs ({params['n_permutations']} draws) [@phipson2010], corrected by the maximum [@nichols2002] and by the false "
         f"discovery rate [@benjamini1995]. Ceiling from {params['n_splits']} splits of the runs [@spearman1910; @brown1910]. "
         f"Simulation: {planted['n_subjects']} subjects, {planted['n_runs']} runs, signal-to-noise ratio {planted['snr']:g}, "

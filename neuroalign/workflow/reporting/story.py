@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import Analysis, Facts, interval, joined, points
+from .facts import Analysis, Facts, comparators, interval, joined, points
 
 __all__ = ["ANALYSES"]
 
@@ -36,7 +36,7 @@ def _encoding_headline(facts: Facts) -> str:
         base, top = (part.loc[part["network"] == name, "value"].mean() for name in ("baseline", "ceiling"))
         best = {name: f"{mean[name].max():.2f} (layer {mean[name].idxmax()})" for name in TWINS}
         said.append(
-            f"{score}: {best['trained']}; controls: untrained {best['untrained']}, low-level baseline "
+            f"{score.capitalize()}: {best['trained']}; controls: untrained {best['untrained']}, low-level baseline "
             f"{points(base)}; noise ceiling {points(top)}"
         )
     return (
@@ -95,7 +95,7 @@ def _windows_headline(facts: Facts) -> str:
     base = joined(f"{row['layer']} {points(row['value'], 3)}" for _, row in rows["baseline"].iterrows())
     top = best["trained"]
     return (
-        f"Mean {facts.params['method']} correlation over listeners at the best layer (chosen on these data): "
+        f"Mean {comparators(facts.params['method'])} over listeners at the best layer (chosen on these data): "
         f"{points(top['value'], 3)}{interval(top['low'], top['high'])}, layer {top['depth']}. Controls: untrained "
         f"{points(best['untrained']['value'], 3)}; RDMs of what is not language: {base}. Noise ceiling "
         f"{points(bounds['lower'], 3)} to {points(bounds['upper'], 3)}."
@@ -108,7 +108,7 @@ def _windows_method(facts: Facts) -> str:
         f"{_source(facts)} The story was cut into {notes['n_windows']} windows of {notes['window_seconds']:g} s. A "
         "listener's RDM holds correlation distances of windows (volumes by regions), a layer's those of word activations "
         "under the canonical haemodynamic response [@friston1998], averaged in the window [@kriegeskorte2008]. RDMs were "
-        f"compared by {params['method']}; intervals are bootstraps over listeners ({params['n_bootstrap']:,} draws) "
+        f"compared by {comparators(params['method'])}; intervals are bootstraps over listeners ({params['n_bootstrap']:,} draws) "
         "[@efron1979]; the noise ceiling is the similarity of a listener to the mean of the others and of all [@nili2014]. "
         "Windows follow one another and are not exchangeable, so no p is given."
     )
@@ -132,7 +132,7 @@ def _units_headline(facts: Facts) -> str:
         where = "" if len(own) == 1 else f", p < .05 in {below} of {len(own)} regions"
         p = f", p = {own['p'].iloc[0]:.3f}" if len(own) == 1 else ""
         said.append(
-            f"{score}: {points(own['value'].mean())}; control, random units: median {points(random.median())}{where}{p}; "
+            f"{score[0].upper()}{score[1:]}: {points(own['value'].mean())}; control, random units: median {points(random.median())}{where}{p}; "
             f"noise ceiling {points(top)}"
         )
     return f"Mean over regions. {'. '.join(said)}. p is not corrected for the number of regions."
@@ -143,7 +143,7 @@ def _units_method(facts: Facts) -> str:
         f"{_source(facts)} {_design(facts.params)}. The same was done with {facts.notes['n_random']} random sets that "
         "have as many units in each layer; p is the share of sets that do at least as well, one-sided, the tested one "
         f"counted in [@phipson2010]. RDMs of windows of {facts.notes['window_seconds']:g} s were compared by "
-        f"{facts.params['method']} [@kriegeskorte2008]."
+        f"{comparators(facts.params['method'])} [@kriegeskorte2008]."
     )
 
 

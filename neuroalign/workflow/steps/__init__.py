@@ -2,6 +2,7 @@
 
 from .bands import story_bands
 from .behaviour import behaviour
+from .bias import bias
 from .dissociation import dissociation
 from .evoked import evoked
 from .extraction import extract_activations
@@ -24,6 +25,7 @@ from .universal import universal
 __all__ = [
     "STEPS",
     "behaviour",
+    "bias",
     "dissociation",
     "encode",
     "evoked",
@@ -60,6 +62,7 @@ STEPS = {
     "unit-alignment": unit_alignment,
     "objects": objects,
     "behaviour": behaviour,
+    "bias": bias,
     "presets": preset_figures,
     "sweep": sweep,
     "paradigms": paradigms,

@@ -1,81 +1,68 @@
-"""One self-contained HTML file: figures, captions, values, versions, seeds, digests, durations."""
+"""One self-contained HTML file: summary, figures, methods, references, warnings, provenance."""
 
 from __future__ import annotations
 
-import base64
-import csv
-from io import StringIO
-from pathlib import Path
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from ... import io
-from ...errors import FileError
 from ..paths import Paths
+from ..reporting.analyses import words_for
+from ..reporting.citations import bibtex, cited, pieces, reference
+from ..reporting.concerns import concerns
+from ..reporting.figures import Figure, data_uri, read_figure
+from ..reporting.page import page
 
 __all__ = ["report"]
-
-TEMPLATE = Path(__file__).resolve().parents[1] / "report.html"
-
-# Rows of a table that the page shows; the file to download holds them all.
-MAX_ROWS = 1000
 
 
 def report(paths: Paths) -> None:
     """Write the study's report; it opens without a network and loads nothing from elsewhere."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(io.read_text(TEMPLATE))
-    figures = [_figure(paths, number) for number in paths.figures()]
-    made = figures[0]["provenance"]
-    text = template.render(
-        study=paths.study,
+    study = paths.study
+    figures = [read_figure(paths.figure(n, "json").parent, n) for n in paths.figures()]
+    words = {figure.number: words_for(figure.number, figure.facts()) for figure in figures}
+    texts = {number: said.method or "" for number, said in words.items()}
+    keys, data = cited(texts.values()), _data(figures)
+    made = figures[0].provenance
+    steps = _steps(paths)
+    text = page(
+        "report.html",
+        study=study,
         figures=figures,
-        steps=_steps(paths),
-        config=paths.study.model_dump_json(indent=2, exclude_none=True),
+        words=words,
+        methods={number: pieces(method) for number, method in texts.items()},
+        parameters={figure.number: _flat(figure.params) for figure in figures},
+        concerns=concerns(study, figures, {n: said.missing for n, said in words.items()}),
+        references=[(key, reference(key)) for key in keys],
+        data=data,
+        bibtex=data_uri(bibtex(keys, version=made["neuroalign"], data=data).encode(), "text/x-bibtex"),
+        steps=steps,
+        seconds=sum(step["seconds"] for step in steps),
+        config=study.model_dump_json(indent=2, exclude_none=True),
         made=made,
-        simulated=any(figure["simulated"] for figure in figures),
+        simulated=any(figure.simulated for figure in figures),
     )
     io.write_text(text, paths.report)
 
 
-def _figure(paths: Paths, number: int) -> dict[str, Any]:
-    about = io.read_json(paths.figure(number, "json"))
-    table = io.read_text(paths.figure(number, "tsv"))
-    rows = list(csv.reader(StringIO(table), delimiter="\t"))
-    return {
-        "number": number,
-        "title": about["title"],
-        "caption": about["caption"],
-        "simulated": bool(about["notes"].get("simulated", False)),
-        "provenance": about["provenance"],
-        "png": _data_uri(paths.figure(number, "png"), "image/png"),
-        "pdf": _data_uri(paths.figure(number, "pdf"), "application/pdf"),
-        "tsv": _data_uri(paths.figure(number, "tsv"), "text/tab-separated-values"),
-        "digest": io.file_digest(paths.figure(number, "tsv")),
-        "header": rows[0],
-        "rows": [[_short(cell) for cell in row] for row in rows[1 : MAX_ROWS + 1]],
-        "n_rows": len(rows) - 1,
-    }
+def _data(figures: list[Figure]) -> list[str]:
+    """Return how the data sets ask to be cited, each once."""
+    cites = [str(figure.notes.get("cite") or "").strip() for figure in figures]
+    return [cite for cite in dict.fromkeys(cites) if cite]
 
 
-def _data_uri(path: Path, kind: str) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path} could not be read: {error.strerror or error}.") from error
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _short(cell: str) -> str:
-    try:
-        return cell if float(cell) == int(float(cell)) else f"{float(cell):.4g}"
-    except (ValueError, OverflowError):
-        return cell
+def _flat(params: Mapping[str, Any], within: str = "") -> list[tuple[str, str]]:
+    """Return parameters as rows, a parameter of a part under ``part.name``."""
+    rows: list[tuple[str, str]] = []
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{within}{name}.")
+        else:
+            rows.append((f"{within}{name}", value if isinstance(value, str) else json.dumps(value)))
+    return rows
 
 
 def _steps(paths: Paths) -> list[dict[str, Any]]:

@@ -205,7 +205,7 @@ def _z(values: np.ndarray) -> np.ndarray:
 def _digits(section: Universal, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return what networks that differ in their seed share, by layer, trained and untrained."""
     rows: list[dict[str, Any]] = []
-    facts: dict[str, Any] = {"n_networks": section.n_networks, "n_images": section.n_images}
+    facts: dict[str, Any] = {"n_networks": section.n_networks, "n_anchors": N_ANCHORS}
     for twin in TWINS:
         epochs = section.epochs if twin == "trained" else 0
         activations, accuracy = digit_activations(
@@ -213,7 +213,8 @@ def _digits(section: Universal, seed: int) -> tuple[pd.DataFrame, dict[str, Any]
         )
         facts[f"accuracy_{twin}"] = [round(float(accuracy.min()), 3), round(float(accuracy.max()), 3)]
         # Images stand digit by digit, so that every other one holds as many of each digit.
-        select = np.arange(section.n_images) % 2 == 0
+        select = np.arange(activations.sizes["stimulus"]) % 2 == 0
+        facts["n_images"] = activations.sizes["stimulus"]
         for layer in tqdm(LAYERS, desc=f"digits layers, {twin}"):
             one = activations.sel(layer=layer, drop=True)
             found = _seeds(one, select, section, generator(seed, "universal", "digits", twin, layer))

@@ -1,0 +1,133 @@
+"""A finished figure as files: caption, notes, provenance, table, and the files themselves as data."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ... import io
+from ...errors import FileError
+from .facts import Facts
+
+__all__ = ["Figure", "data_uri", "read_figure"]
+
+# Rows of a table that a page shows; the file to download holds them all.
+MAX_ROWS = 1000
+KINDS = {"png": "image/png", "pdf": "application/pdf", "tsv": "text/tab-separated-values"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure below ``folder``, read."""
+
+    folder: Path
+    number: int
+    about: dict[str, Any]
+    header: list[str]
+    cells: list[list[str]]
+
+    @property
+    def title(self) -> str:
+        """What the figure is called."""
+        return str(self.about["title"])
+
+    @property
+    def caption(self) -> str:
+        """What is under it."""
+        return str(self.about["caption"])
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Counts and facts of the step that made the values."""
+        return dict(self.about["notes"])
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, digests, parameters, seed, threads, device."""
+        return dict(self.about["provenance"])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that made the values, without the study's name."""
+        return {name: value for name, value in self.provenance["params"].items() if name != "study"}
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the values come from simulated data."""
+        return bool(self.notes.get("simulated", False))
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The first rows, with numbers short enough to read."""
+        return [[_short(cell) for cell in row] for row in self.cells[:MAX_ROWS]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the table."""
+        return io.file_digest(self.path("tsv"))
+
+    def path(self, extension: str) -> Path:
+        """One of its files."""
+        return self.folder / f"figure{self.number}.{extension}"
+
+    def uri(self, extension: str) -> str:
+        """A file as a data URI."""
+        return data_uri(_bytes(self.path(extension)), KINDS[extension])
+
+    def facts(self) -> Facts:
+        """What sentences are made from."""
+        return Facts(io.read_table(self.path("tsv")), self.notes, self.provenance["params"])
+
+
+def read_figure(folder: Path, number: int) -> Figure:
+    """Return a figure, once each of its files is there and the table is the one that was drawn.
+
+    Raises
+    ------
+    FileError
+        If a file is missing, or the table has another digest than its caption was made for.
+    """
+    path = folder / f"figure{number}.json"
+    about = io.read_json(path)
+    missing = [key for key in ("title", "caption", "notes", "provenance") if key not in about]
+    if missing:
+        raise FileError(f"{path} has no {', '.join(missing)}; run the study again to draw the figure.")
+    rows = list(csv.reader(StringIO(io.read_text(folder / f"figure{number}.tsv")), delimiter="\t"))
+    found = Figure(folder, number, about, rows[0], rows[1:])
+    if about.get("sha256", found.digest) != found.digest:
+        raise FileError(
+            f"{found.path('tsv')} is not the table that figure {number} was drawn from: its digest is "
+            f"{found.digest[:12]}, and {about['sha256'][:12]} was drawn. `neuroalign resume` makes it again."
+        )
+    for extension in ("png", "pdf"):
+        _bytes(found.path(extension))
+    return found
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return bytes as a link that holds them.
+
+    Examples
+    --------
+    >>> data_uri(b"a", "text/plain")
+    'data:text/plain;base64,YQ=='
+    """
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path} could not be read: {error.strerror or error}.") from error
+
+
+def _short(cell: str) -> str:
+    try:
+        return cell if float(cell) == int(float(cell)) else f"{float(cell):.4g}"
+    except (ValueError, OverflowError):
+        return cell

@@ -23,7 +23,7 @@ BLOCKS = {"cpu": 512, "cuda": 4096}
 # Largest expected error of a compressed prediction, as a share of a target's standard deviation: as cheap a
 # basis as leaves few alphas a target to be compared exactly. Scores that are summed over targets are not
 # compared exactly, so they need a smaller one.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-2
 SUMMED_TOLERANCES = {"float32": 1e-5, "float64": 1e-9}
 # How many products of a matrix of the same size an eigendecomposition in float64 costs (measured, MKL).
 EIGEN_COST = {"float32": 23.0, "float64": 10.0}

@@ -170,7 +170,7 @@ def fold_scores(
     scores = []
     for start in range(0, fold.cross.shape[1], TILE):
         part = fold.take(slice(start, start + TILE))
-        scores.append(rotation_scores(rotation, part, project(rotation, part.cross, scale), scoring)[0])
+        scores.append(rotation_scores(rotation, part, project(rotation, part.cross, scale), scoring).scores)
     return torch.cat(scores, dim=1)
 
 

@@ -18,17 +18,22 @@ __all__ = [
     "SCORINGS",
     "Eigen",
     "Rotation",
+    "Scored",
     "decompose",
     "eigen",
     "eigh",
+    "error_slack",
+    "from_error",
     "inverses",
     "own_scores",
+    "prediction_errors",
     "project",
     "rank_tolerance",
     "refuse_zero_alpha",
     "residual_scores",
     "rotation_scores",
     "score_of",
+    "squares_of",
     "weights_at",
 ]
 
@@ -165,10 +170,17 @@ def weights_at(
     return found.vectors @ (projected * inverse.to(projected.dtype))
 
 
-def rotation_scores(
-    rotation: Rotation, fold: Fold, projected: torch.Tensor, scoring: str
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return scores (n_alphas, t) in float64, and how far off they may be where the grid is compressed."""
+class Scored(NamedTuple):
+    """Scores of a fold, and where the grid is compressed what is known of their errors."""
+
+    scores: torch.Tensor  # (n_alphas, t) float64
+    slack: torch.Tensor | None = None  # (n_alphas, t): how far off they may be
+    squares: torch.Tensor | None = None  # (n_alphas, t): of the compressed predictions
+    gram: torch.Tensor | None = None  # (rank, rank, t): products of the basis' predictions
+
+
+def rotation_scores(rotation: Rotation, fold: Fold, projected: torch.Tensor, scoring: str) -> Scored:
+    """Return the scores of every alpha; with a compressed grid they are for selection only."""
     import torch
 
     if scoring not in SCORINGS:
@@ -178,7 +190,7 @@ def rotation_scores(
     scores = [
         score_of(fold, rotation.rows, projected * inverse[:, None], scoring) for inverse in rotation.inverse
     ]
-    return torch.stack(scores), None
+    return Scored(torch.stack(scores))
 
 
 def own_scores(
@@ -193,12 +205,12 @@ def score_of(fold: Fold, rows: torch.Tensor, weights: torch.Tensor, scoring: str
     import torch
 
     if scoring != "pearson":
-        error = _squares(torch.addmm(fold.truth, rows, weights, alpha=-1)) + fold.rest
-        return _from_error(fold, error, scoring)
+        error = squares_of(torch.addmm(fold.truth, rows, weights, alpha=-1)) + fold.rest
+        return from_error(fold, error, scoring)
     prediction = rows @ weights
     shift = prediction[-1].to(fold.rest.dtype)
     prediction = prediction[:-1]
-    return _correlation(fold, _squares(prediction), _dots(prediction, fold.truth[:-1]), shift)
+    return _correlation(fold, squares_of(prediction), _dots(prediction, fold.truth[:-1]), shift)
 
 
 def residual_scores(held: Held, error: torch.Tensor, scoring: str) -> torch.Tensor:
@@ -207,22 +219,20 @@ def residual_scores(held: Held, error: torch.Tensor, scoring: str) -> torch.Tens
 
     n = len(error)
     if scoring == "neg_mse":
-        return -_squares(error) / n
-    total = _squares(held.truth)
+        return -squares_of(error) / n
+    total = squares_of(held.truth)
     if scoring == "r2":
-        return torch.where(held.constant, torch.nan, 1.0 - _squares(error) / total)
+        return torch.where(held.constant, torch.nan, 1.0 - squares_of(error) / total)
     mean = error.mean(dim=0, dtype=total.dtype)
     prediction = held.truth - (error - mean.to(error.dtype))
-    squares = _squares(prediction)
+    squares = squares_of(prediction)
     undefined = held.constant | (squares <= n * (ROUNDING * (held.mean - mean)) ** 2)
     found = _dots(prediction, held.truth) / (squares * total).sqrt()
     return torch.where(undefined, torch.nan, found.clamp(-1.0, 1.0))
 
 
-def _compressed(
-    rotation: Rotation, fold: Fold, projected: torch.Tensor, scoring: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return scores from the products of the basis' predictions, a small Gram matrix a target; and slack."""
+def _compressed(rotation: Rotation, fold: Fold, projected: torch.Tensor, scoring: str) -> Scored:
+    """Return scores from the products of the basis' predictions: a small Gram matrix a target."""
     import torch
 
     basis, maps = rotation.basis, rotation.maps
@@ -240,30 +250,34 @@ def _compressed(
     dots = torch.stack([_dots(each, truth) for each in found])
     squares = torch.einsum("ak,klt,al->at", basis.combine, gram, basis.combine).clamp(min=0.0)
     products = basis.combine @ dots
-    off = _missed(rotation, projected)
+    off = prediction_errors(rotation.missed, projected) * fold.n_test**0.5
     if scoring == "pearson":
-        slack = 2 * off / (squares / fold.n_test).sqrt()
-        return _correlation(fold, squares, products, shift), slack
-    error = (_squares(fold.truth) + fold.rest - 2 * products + squares).clamp(min=0.0)
-    slack = 2 * off * (error / fold.n_test).sqrt() + off * off
-    if scoring == "r2":
-        slack = slack * fold.n_test / _total(fold)
-    return _from_error(fold, error, scoring), slack
+        slack = 2 * off / squares.sqrt()
+        return Scored(_correlation(fold, squares, products, shift), slack)
+    error = (squares_of(fold.truth) + fold.rest - 2 * products + squares).clamp(min=0.0)
+    slack = error_slack(fold, 2 * off * error.sqrt() + off * off, scoring)
+    return Scored(from_error(fold, error, scoring), slack, squares, gram)
 
 
-def _missed(rotation: Rotation, projected: torch.Tensor) -> torch.Tensor:
-    """Return the error (n_alphas, t) of compressed predictions, twice its root mean square over test rows.
+def prediction_errors(missed: torch.Tensor | None, projected: torch.Tensor) -> torch.Tensor:
+    """Return errors (k, t) of predictions that miss so much (k, q) of each direction.
 
-    The rows are taken as uncorrelated along the eigenvectors; the factor of 2 is for those that are not.
+    Twice the root mean square over test rows. The rows are taken as uncorrelated along the eigenvectors; the
+    factor of 2 is for those that are not.
     """
-    missed = rotation.missed
     assert missed is not None  # noqa: S101 - for the type checker
     largest = missed.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
     squares = (missed / largest).square().to(projected.dtype) @ projected.square()
     return 2 * largest * squares.to(missed.dtype).sqrt()
 
 
-def _from_error(fold: Fold, error: torch.Tensor, scoring: str) -> torch.Tensor:
+def error_slack(fold: Fold, slack: torch.Tensor, scoring: str) -> torch.Tensor:
+    """Return by how much scores are off where sums of squared errors are by ``slack``."""
+    return slack / fold.n_test if scoring == "neg_mse" else slack / _total(fold)
+
+
+def from_error(fold: Fold, error: torch.Tensor, scoring: str) -> torch.Tensor:
+    """Return the score of sums of squared errors."""
     import torch
 
     if scoring == "neg_mse":
@@ -283,10 +297,11 @@ def _correlation(
 
 
 def _total(fold: Fold) -> torch.Tensor:
-    return _squares(fold.truth[:-1]) + fold.rest
+    return squares_of(fold.truth[:-1]) + fold.rest
 
 
-def _squares(x: torch.Tensor) -> torch.Tensor:
+def squares_of(x: torch.Tensor) -> torch.Tensor:
+    """Return the sum of squares over rows, in float64."""
     return _dots(x, x)
 
 

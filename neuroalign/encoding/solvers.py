@@ -16,9 +16,11 @@ import numpy as np
 from ..arrays import to_numpy
 from .dual import centred_eigen, hold_out, hold_out_scores
 from .folds import Fold, designs, fold_grams, folds_and_total, gram, kernel_designs
+from .refinement import refine
 from .rotations import (
     Eigen,
     Rotation,
+    Scored,
     decompose,
     eigen,
     own_scores,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FoldSolver", "HoldOutSolver", "Problem", "Selection", "Solver", "prepare"]
 
+# A correlation is not refined around the best alpha, so it takes a basis that is better by this factor.
+RELATIVE = 0.1
 # Error of a compressed score by rounding, as a share of a target's variance (measured).
 SCORE_ROUNDING = {"float32": 1e-6, "float64": 1e-14}
 TF32_ROUNDING = 1e-4
@@ -94,9 +98,11 @@ class FoldSolver:
             grams = fold_grams(X, problem.splits)
             total = grams.total.contiguous()
             parts = designs(X, problem.splits, intercept=problem.intercept, grams=grams)
-        relative = problem.scoring == "pearson"
+        relative, tolerance = problem.scoring == "pearson", plan.tolerance
+        if relative and tolerance is not None:
+            tolerance = tolerance * RELATIVE
         for part in parts:
-            rotation = decompose(part, problem.alphas, tolerance=plan.tolerance, relative=relative)
+            rotation = decompose(part, problem.alphas, tolerance=tolerance, relative=relative)
             refuse_zero_alpha(
                 rotation.values, problem.alphas, part.n_train, _n_features(problem, part.n_train)
             )
@@ -119,7 +125,7 @@ class FoldSolver:
                 rotation_scores(r, f, c, self.problem.scoring)
                 for r, f, c in zip(self.rotations, parts, along, strict=True)
             ]
-        mean = _mean([scores for scores, _ in found])
+        mean = _mean([each.scores for each in found])
         if self.plan.tf32:
             along = [project(r, f.cross) for r, f in zip(self.rotations, parts, strict=True)]
         fixed, best = best is not None, _argmax(mean) if best is None else best
@@ -127,8 +133,11 @@ class FoldSolver:
             score = mean[best, np.arange(len(best))]
         else:
             exact = _Exact(self.rotations, parts, along, self.problem.scoring)
-            slack = self._rounding(Y) + sum(to_numpy(off) for _, off in found if off is not None) / len(found)
-            best, score = (best, exact(best)) if fixed else _settle(exact, mean, mean + slack, best)
+            if fixed:
+                score = exact(best)
+            else:
+                score, mean, slack = self._around(exact, found, mean, best)
+                best, score = _settle(exact, mean, mean + slack + self._rounding(Y), best, score)
         if features is not None:
             total = features.T @ Y if total is None else total
         return Selection(best, score, mean, project(self.eigen, Y if total is None else total))
@@ -138,6 +147,15 @@ class FoldSolver:
         found = _weights(self.eigen, selection, self.problem.alphas, complete=dual)
         return found if dual or not self.plan.kernel else self.problem.X.T @ found
 
+    def _around(self, exact: _Exact, found: list[Scored], mean: np.ndarray, best: np.ndarray) -> Any:
+        """Return exact scores (t,) at ``best``, scores (n_alphas, t) of all, and how far these may be off."""
+        if any(each.gram is None for each in found):
+            off = sum(to_numpy(each.slack) for each in found if each.slack is not None) / len(found)
+            return exact(best), mean, off
+        around = list(exact.around(found, best))
+        own = _mean([score[None] for score, _, _ in around])[0]
+        return own, _mean([scores for _, scores, _ in around]), _mean([slack for _, _, slack in around])
+
     def _rounding(self, Y: torch.Tensor) -> Any:
         """Return the error of compressed scores by rounding."""
         share = TF32_ROUNDING if self.plan.tf32 else SCORE_ROUNDING[self.plan.dtype]
@@ -146,12 +164,15 @@ class FoldSolver:
         return share * to_numpy((Y * Y).mean(dim=0)).astype(np.float64)
 
 
-def _settle(exact: _Exact, mean: np.ndarray, most: np.ndarray, best: np.ndarray) -> Any:
+def _settle(
+    exact: _Exact, mean: np.ndarray, most: np.ndarray, best: np.ndarray, score: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the choice and its exact score: every alpha is compared whose score may be as good.
 
     ``most`` (n_alphas, t) is what the scores may be at most; where they are not defined, ``best`` stays.
+    ``score`` (t,) is the exact one at ``best``.
     """
-    best, score = best.copy(), exact(best)
+    best, score = best.copy(), score.copy()
     columns = np.arange(len(best))
     open_ = np.where(np.isnan(most) | np.isnan(mean), -np.inf, most)
     open_[best, columns] = -np.inf
@@ -191,7 +212,7 @@ class HoldOutSolver:
 
 
 class _Exact(NamedTuple):
-    """Scores that are not compressed, of each target at one alpha."""
+    """Scores that are not compressed, of each target at one alpha or around it."""
 
     rotations: list[Rotation]
     parts: list[Fold]
@@ -209,6 +230,14 @@ class _Exact(NamedTuple):
             for r, f, c in zip(self.rotations, self.parts, self.along, strict=True)
         ]
         return _mean(scores)[0]
+
+    def around(self, found: list[Scored], best: np.ndarray) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield what ``refine`` returns of every fold."""
+        import torch
+
+        chosen = torch.as_tensor(best, device=self.along[0].device)
+        for r, f, c, each in zip(self.rotations, self.parts, self.along, found, strict=True):
+            yield refine(r, f, c, each, chosen, self.scoring)
 
 
 def _all_rows(problem: Problem, matrix: torch.Tensor, *, kernel: bool) -> Eigen:

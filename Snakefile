@@ -68,7 +68,7 @@ rule report:
         mem_mb=1000,
         gpu=0,
     params:
-        code=code_digest("workflow/steps/report.py", "workflow/report.html"),
+        code=code_digest("workflow/steps/report.py", "workflow/report.html", "workflow/reporting"),
         study=section_digest(STUDY),
     shell:
         "{STEP} report --study {STUDY_JSON:q} 2>&1 | tee {log}"

@@ -1,5 +1,5 @@
 """``python -m neuroalign``: the command line."""
 
-from .workflow.cli import app
+from .workflow.cli import main
 
-app()
+main()

@@ -58,8 +58,13 @@ def as_float(
     ShapeError
         If the number of dimensions is another one.
     InvalidValueError
-        If the values are complex, no numbers, or not finite.
+        If the values are complex, no numbers, not finite, or hidden by the mask of a masked array.
     """
+    if np.ma.is_masked(values):
+        raise InvalidValueError(
+            f"{name} is a masked array that hides {np.ma.count_masked(values)} of {values.size} values; "
+            "fill them (with NaN where NaN is allowed) or leave these rows or columns out."
+        )
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise InvalidValueError(f"{name} must be real numbers; got dtype {array.dtype}.")

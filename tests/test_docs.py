@@ -61,7 +61,9 @@ class Block(NamedTuple):
 def pages() -> list[str]:
     """Return the pages that have python blocks, from the repository's root."""
     found = [p.relative_to(ROOT).as_posix() for p in sorted(DOCS.rglob("*.md")) if "_build" not in p.parts]
-    return [p for p in found if "```python\n" in (ROOT / p).read_text(encoding="utf-8") and p not in ELSEWHERE]
+    return [
+        p for p in found if "```python\n" in (ROOT / p).read_text(encoding="utf-8") and p not in ELSEWHERE
+    ]
 
 
 def python_blocks(text: str) -> list[Block]:
@@ -120,7 +122,9 @@ def run_page(path: str) -> list[str]:
 
 
 def _marked(path: str) -> Any:
-    needs = {need for block in python_blocks((ROOT / path).read_text(encoding="utf-8")) for need in block.needs}
+    needs = {
+        need for block in python_blocks((ROOT / path).read_text(encoding="utf-8")) for need in block.needs
+    }
     marks = [pytest.mark.model] if needs & {"minilm", "smollm2"} else []
     return pytest.param(path, marks=[*marks, *([pytest.mark.data] if "data" in needs else [])], id=path)
 
@@ -179,9 +183,7 @@ def test_links_to_the_reference_name_something_that_is_there():
     missing = []
     for page, name in names:
         module, _, attribute = name.rpartition(".")
-        if module not in modules and name not in modules:
-            missing.append(f"{page}: {name}")
-        elif name not in modules and not hasattr(importlib.import_module(module), attribute):
+        if (module not in modules and name not in modules) or (name not in modules and not hasattr(importlib.import_module(module), attribute)):
             missing.append(f"{page}: {name}")
     assert not missing
 
@@ -201,8 +203,14 @@ def test_links_between_pages_lead_somewhere():
 
 def test_every_page_is_in_the_index():
     text = (DOCS / "index.md").read_text(encoding="utf-8")
-    entries = {line.strip() for block in re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL) for line in block.split("\n")}
-    found = {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md") if "_build" not in p.parts}
+    entries = {
+        line.strip()
+        for block in re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL)
+        for line in block.split("\n")
+    }
+    found = {
+        p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md") if "_build" not in p.parts
+    }
     assert found - entries == {"index"}
     assert {entry for entry in entries if entry and not entry.startswith(":")} <= found
 

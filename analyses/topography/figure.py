@@ -13,9 +13,9 @@ from neuroalign import plotting
 MODELS = {"topographic": "blue", "control": "orange", "untrained": "black"}
 COLOURS = {name: plotting.COLOURS[shade] for name, shade in MODELS.items()}
 MEASURES = {
-    "raw": ("Moran's I", "Moran's I, raw maps"),
+    "raw": ("Moran's I", "Moran's I, raw"),
     "smoothed": ("Moran's I", "Moran's I, smoothed"),
-    "cluster": ("units", "Largest cluster, smoothed"),
+    "cluster": ("units", "Largest cluster"),
 }
 SHOWN = ("topographic", "control")
 
@@ -28,48 +28,45 @@ def drawn(table: pd.DataFrame, about: dict) -> tuple:
     maps, curves = table[table["kind"] == "map"], table[table["kind"] == "curve"]
     measures = table[table["kind"] == "measure"]
     contrasts = list(dict.fromkeys(maps["contrast"]))
-    figure, axes = plotting.figure(2, 4, height=112)
+    figure, axes = plotting.figure(2, 4, height=100)
     flat = axes.ravel()
     columns = [(contrast, model) for contrast in contrasts for model in SHOWN]
-    quantile = about["provenance"]["params"]["quantile"]
     for ax, (contrast, model) in zip(flat, columns, strict=False):
-        one_map(ax, maps, contrast, model, quantile)
+        one_map(ax, maps, contrast, model)
     for ax in flat[len(columns) : 4]:
         ax.set_visible(False)
     losses(flat[4], curves)
     for ax, (name, (label, title)) in zip(flat[5:], MEASURES.items(), strict=True):
         dots(ax, measures[measures["measure"] == name])
         ax.set(ylabel=label, title=title)
-    flat[5].legend(*flat[5].get_legend_handles_labels(), loc="upper right", handlelength=1)
+    low, high = flat[5].get_ylim()
+    flat[5].set_ylim(low, high + 0.45 * (high - low))
+    flat[5].legend(loc="upper right", handlelength=1, borderpad=0)
     plotting.panel_letters([ax for ax in flat if ax.get_visible()])
     return figure, "Contrast maps of small language models on a lattice", caption(table, about)
 
 
-def one_map(ax: object, maps: pd.DataFrame, contrast: str, model: str, quantile: float) -> None:
+def one_map(ax: object, maps: pd.DataFrame, contrast: str, model: str) -> None:
     rows = maps[(maps["contrast"] == contrast) & (maps["model"] == model) & (maps["network"] == 0)]
     rows = rows[rows["block"] == rows["block"].max()].sort_values(["row", "column"])
     shape = int(rows["row"].max()) + 1, int(rows["column"].max()) + 1
     t = xr.DataArray(rows["t"].to_numpy(float).reshape(shape), dims=("row", "column"), name="t")
-    smoothed = rows["smoothed"].to_numpy(float).reshape(shape)
     scale = plotting.colour_scale(t, diverging=True)
-    plotting.lattice_map(ax, t, outlined=smoothed > np.quantile(smoothed, quantile), scale=scale)
+    cluster = rows["in cluster"].to_numpy(float).reshape(shape) == 1
+    plotting.lattice_map(ax, t, outlined=cluster, scale=scale, label="")
     ax.set_title(f"{contrast.capitalize()},\n{model}")
 
 
 def losses(ax: object, curves: pd.DataFrame) -> None:
     for model in SHOWN:
         for i, (_, rows) in enumerate(curves[curves["model"] == model].groupby("network")):
-            label = f"{model}, {{}}" if i == 0 else "_{}"
-            ax.plot(
-                rows["step"],
-                rows["language"],
-                color=COLOURS[model],
-                linewidth=0.8,
-                label=label.format("language"),
-            )
-            ax.plot(rows["step"], rows["spatial"], ":", color=COLOURS[model], label=label.format("spatial"))
-    ax.set(xlabel="step", ylabel="held-out loss (language: nats a word)", title="Losses", ylim=(0, None))
-    ax.legend(loc="upper right", handlelength=1.4)
+            first = model == SHOWN[0] and i == 0
+            for name, line in (("language", "-"), ("spatial", ":")):
+                label = name if first else None
+                ax.plot(rows["step"], rows[name], line, color=COLOURS[model], linewidth=0.9, label=label)
+    ax.set(xlabel="step", ylabel="loss (nats a word; 1 - r)", title="Held-out losses", ylim=(0, None))
+    for line in ax.legend(loc="upper right", handlelength=1.6).get_lines():
+        line.set_color("black")
 
 
 def dots(ax: object, rows: pd.DataFrame) -> None:
@@ -98,8 +95,6 @@ def dots(ax: object, rows: pd.DataFrame) -> None:
     middles = [(len(MODELS) - 1) / 2 + len(MODELS) * i for i in range(len(contrasts))]
     ax.set_xticks(middles, [contrast.replace(" - ", " -\n") for contrast in contrasts])
     ax.tick_params(axis="x", length=0)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high)
 
 
 def caption(table: pd.DataFrame, about: dict) -> str:
@@ -110,7 +105,9 @@ def caption(table: pd.DataFrame, about: dict) -> str:
     )
     curves = table[table["kind"] == "curve"]
     last = curves[curves["step"] == curves["step"].max()].groupby("model")["language"].mean()
-    words = {"topolm": "1 minus the correlation over pairs of units of response correlation and inverse distance"}
+    words = {
+        "topolm": "1 minus the correlation over pairs of units of response correlation and inverse distance"
+    }
     loss = words.get(params["kind"], f"{params['kind']}, radius {params['radius']}")
     n = params["n_networks"]
     return (
@@ -120,7 +117,9 @@ def caption(table: pd.DataFrame, about: dict) -> str:
         f"a spatial loss (weight {params['weight']:g}; {loss}) and, as the control, without; same first weights and same "
         "words. So small a model of so narrow a text shows what the loss does, not what language is. "
         f"a to d: Welch's t on {notes['n_test']:,} held-out sentences, last block of the first network, {notes['n_nouns']:,} "
-        f"nouns and {notes['n_verbs']:,} verbs; outlined: the top {1 - params['quantile']:.0%} of the smoothed map. "
+        f"nouns and {notes['n_verbs']:,} verbs; outlined: the largest cluster of units among "
+        f"the top {1 - params['quantile']:.0%} or among the lowest, whichever is larger (h: its size, of all networks); lists: the "
+        "same words in random order. "
         f"Language loss in the end, mean: topographic {last['topographic']:.3f}, control {last['control']:.3f} nats a "
         "word. f to h: each dot is a block of a network, the grey bar the middle 95 % of "
         f"{params['n_permutations']:,} maps with units in random places (smoothed after that, at a full width of "

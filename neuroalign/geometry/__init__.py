@@ -4,10 +4,11 @@ from .abstraction import parallelism_score
 from .dimensionality import dimension_curve, participation_ratio
 from .discrimination import discrimination_value
 from .dynamics import stream_dynamics
-from .energy import dirichlet_energy, neighbour_mixing, spectral_alignment
+from .energy import dirichlet_energy, neighbour_mixing
 from .features import variance_explained
 from .generalisation import cross_condition_generalisation, shattering_dimensionality
 from .intrinsic import intrinsic_dimension
+from .spectra import spectral_alignment
 from .timescales import unit_timescales
 
 __all__ = [

@@ -80,7 +80,7 @@ def lattice_map(
         colour_bar(ax, scale, bar_label(values, label))
     rows, columns = np.indices(array.shape)
     table = {"row": rows, "column": columns, str(values.name or "value"): array, "outlined": inside}
-    return ax, pd.DataFrame({name: column.ravel() for name, column in table.items()})
+    return ax, pd.DataFrame({name: np.asarray(column).ravel() for name, column in table.items()})
 
 
 def _outline(ax: Axes, inside: np.ndarray) -> None:

@@ -21,7 +21,7 @@ Solver = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def relative_representation(
-    x: xr.DataArray, anchors: Sequence[Any] | xr.DataArray, *, standardize: bool = False
+    x: xr.DataArray, anchors: Sequence[Any] | np.ndarray | xr.DataArray, *, standardize: bool = False
 ) -> xr.DataArray:
     r"""Return the cosine of every stimulus with every anchor.
 
@@ -97,8 +97,8 @@ def stitching_test(
     b: xr.DataArray,
     target: xr.DataArray,
     *,
-    anchors: Sequence[Any],
-    train: Sequence[Any],
+    anchors: Sequence[Any] | np.ndarray,
+    train: Sequence[Any] | np.ndarray,
     standardize: bool = False,
     solver: Solver | None = None,
     n: int = 99,
@@ -213,18 +213,18 @@ def stitching_test(
     return xr.Dataset(scores | nulls, attrs=attrs)
 
 
-def _positions(wanted: Sequence[Any], labels: np.ndarray, name: str) -> np.ndarray:
+def _positions(wanted: Sequence[Any] | np.ndarray, labels: np.ndarray, name: str) -> np.ndarray:
     where = {label: i for i, label in enumerate(labels.tolist())}
-    wanted = np.asarray(wanted).tolist()
-    missing = [label for label in wanted if label not in where]
+    asked: list[Any] = np.asarray(wanted).tolist()
+    missing = [label for label in asked if label not in where]
     if missing:
-        raise LabelError(f"{len(missing)} of {len(wanted)} stimuli are not in {name}: {listing(missing)}.")
-    if len(set(wanted)) < len(wanted):
-        repeated = [label for label in dict.fromkeys(wanted) if wanted.count(label) > 1]
+        raise LabelError(f"{len(missing)} of {len(asked)} stimuli are not in {name}: {listing(missing)}.")
+    if len(set(asked)) < len(asked):
+        repeated = [label for label in dict.fromkeys(asked) if asked.count(label) > 1]
         raise LabelError(f"stimuli are named more than once: {listing(repeated)}.")
-    if len(wanted) < 2:
-        raise ShapeError(f"at least 2 stimuli are needed, as anchors or to train; got {len(wanted)}.")
-    return np.array([where[label] for label in wanted])
+    if len(asked) < 2:
+        raise ShapeError(f"at least 2 stimuli are needed, as anchors or to train; got {len(asked)}.")
+    return np.array([where[label] for label in asked])
 
 
 def _standardized(values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

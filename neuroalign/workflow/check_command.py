@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,11 @@ def _own_files(paths: Paths, found: Findings) -> bool:
 def _data(study: Study, found: Findings, digests: bool) -> set[str]:
     """Add the data sets that are not here; return their names."""
     known = datasets.manifest()
-    table = datasets.available().set_index("name")
+    rows = {row["name"]: row for row in datasets.available().to_dict("records")}
     missing = set()
     for name in dict.fromkeys(value for value in _texts(study) if value in known):
-        size = f"{int(table.at[name, 'n_bytes']):,} bytes"
-        if not table.at[name, "present"]:
+        size = f"{int(rows[name]['n_bytes']):,} bytes"
+        if not rows[name]["present"]:
             missing.add(name)
             found.problems.append(
                 f"data set {name} ({size}) is not here. Run: neuroalign datasets fetch {name}"
@@ -278,7 +278,7 @@ def _size(n_bytes: float) -> str:
     return f"{n_bytes / 1e6:.1f} MB" if n_bytes < 1e7 else f"{n_bytes / 1e6:.0f} MB"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]

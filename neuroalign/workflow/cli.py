@@ -1,234 +1,211 @@
-"""The command line: run and resume studies, fetch data sets, print the configuration's schema."""
+"""The command line ``neuroalign``: studies here, single analyses and lists in the modules beside.
+
+Nothing heavy is imported before a command is called, so that help and completion are quick.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import NeuroalignError
+from .cli_analyses import analyses
+from .cli_lists import data, networks
+from .guarding import EXIT_CODES, WRONG, Guarded
 
-__all__ = ["app"]
+__all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=Guarded,
     help="Does a neural network represent the world as a brain does? Studies, data sets, steps.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
-data = typer.Typer(help="Data sets: what there is, and getting it.", no_args_is_help=True)
-app.add_typer(data, name="datasets")
 
 Config = Annotated[Path, typer.Argument(help="The study's YAML file, such as config/demo.yaml.")]
 Cores = Annotated[int, typer.Option(help="Processor cores; 0 takes all.", min=0)]
 Folder = Annotated[Path, typer.Option(help="Where results/ is made.", file_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+# Named here, so that completion need not import the command.
+TEMPLATES = ("demo", "language", "objects", "own-data")
 
 
-@app.command()
+def main() -> None:
+    """Run the command line; what ``python -m neuroalign`` and the script ``neuroalign`` call."""
+    app(prog_name="neuroalign")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        typer.echo(f"neuroalign {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; also NEUROALIGN_DEBUG=1. May stand anywhere.")
+    ] = False,
+) -> None:
+    """Hold the options of all commands; ``Guarded`` reads ``--debug`` itself."""
+
+
+@app.command(epilog=EXIT_CODES)
+def init(
+    folder: Annotated[Path, typer.Argument(help="Made where it is not there.", file_okay=False)],
+    template: Annotated[
+        str,
+        typer.Option(help=f"{', '.join(TEMPLATES)}.", autocompletion=lambda: list(TEMPLATES)),
+    ] = "demo",
+    name: Annotated[str | None, typer.Option(help="Of the study; the folder's where not said.")] = None,
+) -> None:
+    """Make a folder with a study to start from: a YAML file in which every key is explained.
+
+    Nothing that is there is overwritten.
+
+    Example: neuroalign init my-study
+
+    Example: neuroalign init my-data --template own-data
+    """
+    from .init_command import make_study
+
+    _echo(make_study(folder, template=template, name=name))
+
+
+@app.command(epilog=EXIT_CODES)
+def check(
+    config: Config,
+    directory: Folder = Path(),
+    cores: Cores = 0,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda; a GPU that is asked for must be there.")
+    ] = "auto",
+    digests: Annotated[bool, typer.Option("--digests", help="Compute SHA-256 of data files too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find everything that would stop a study, before it runs: settings, files, data, network, disk, memory.
+
+    Prints an estimate of what the study writes and of the memory that its steps take, and every problem at
+    once.
+
+    Example: neuroalign check config/alice.yaml
+
+    Example: neuroalign check study.yaml --cores 8 --device cuda --json
+    """
+    from .check_command import check_study
+
+    found = check_study(config, directory=directory, cores=cores, device=device, digests=digests)
+    _echo([found.as_json()] if as_json else found.lines())
+    if found.problems:
+        count = f"{len(found.problems)} problem(s):"
+        typer.echo("\n".join([f"neuroalign: {config} has {count}", *found.problems]), err=True)
+        raise typer.Exit(WRONG)
+
+
+@app.command(epilog=EXIT_CODES)
 def run(config: Config, cores: Cores = 0, directory: Folder = Path()) -> None:
     """Run a study; steps whose results stand and are up to date are not repeated.
 
     Example: neuroalign run config/demo.yaml
+
+    Example: neuroalign run study.yaml --cores 4 --directory /scratch/me
     """
-    _guarded(lambda: _run(config, cores, directory))
+    from .run_command import run_study
+
+    _echo(run_study(config, cores=cores, directory=directory))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def resume(config: Config, cores: Cores = 0, directory: Folder = Path()) -> None:
     """Go on with a study that was stopped or killed: clear what was half written, then run the rest.
 
     Example: neuroalign resume config/alice.yaml
     """
-    _guarded(lambda: _run(config, cores, directory))
+    from .run_command import run_study
+
+    _echo(run_study(config, cores=cores, directory=directory))
 
 
-@app.command()
-def check(config: Config, directory: Folder = Path()) -> None:
-    """Check a study's configuration and that its own files are there; print every error at once.
+@app.command(epilog=EXIT_CODES)
+def report(
+    config: Config,
+    directory: Folder = Path(),
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make it anew from the figures that stand.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print where a study's report is; open it, or make it anew without running the study.
 
-    Example: neuroalign check config/alice.yaml
+    Example: neuroalign report config/demo.yaml --open
     """
-    from .config import load_study
-    from .paths import Paths
+    from .run_command import find_report
 
-    def checked() -> None:
-        study = load_study(config)
-        Paths(study).check_sources(directory)
-        typer.echo(f"{study.name}: the configuration is right.")
-
-    _guarded(checked)
+    path = find_report(config, directory=directory, rebuild=rebuild)
+    figures = sorted(str(one) for one in (path.parent / "figures").glob("*.pdf"))
+    typer.echo(json.dumps({"report": str(path), "figures": figures}, indent=1) if as_json else str(path))
+    if show:
+        typer.launch(path.resolve().as_uri())
 
 
 @app.command()
+def compare(
+    results_a: Annotated[Path, typer.Argument(help="Results of a study, such as results/demo.")],
+    results_b: Annotated[Path, typer.Argument(help="Results to compare them with.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Page to write, such as diff.html.")] = None,
+    tolerance: Annotated[float, typer.Option(help="Numbers that differ by no more are the same.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs: figures side by side, tables joined by their labels, parameters, versions.
+
+    Exit codes: 0 the tables are the same, 1 they differ, 2 wrong input. Whatever differs beside the tables
+    (parameters, versions, pictures) is said and leaves the exit code 0.
+
+    Example: neuroalign compare results/demo old/results/demo -o diff.html
+
+    Example: neuroalign compare results/demo old/results/demo --tolerance 1e-6 --json
+    """
+    from .compare_command import compare_results
+
+    said, same = compare_results(results_a, results_b, out=out, as_json=as_json, tolerance=tolerance)
+    typer.echo(said)
+    if not same:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=EXIT_CODES)
 def schema() -> None:
-    """Print the JSON schema of a study's configuration."""
+    """Print the JSON schema of a study's configuration, for editors.
+
+    Example: neuroalign schema > study.schema.json
+    """
     from .config import study_schema
 
     typer.echo(json.dumps(study_schema(), indent=1))
 
 
-Network = Annotated[
-    str, typer.Argument(help="A packaged name (smollm2-135m), a folder, a .gguf file, or a hub name.")
-]
-Seed = Annotated[int, typer.Option(help="Of all random draws.", min=0)]
-
-
-@app.command()
-def localize(
-    model: Network,
-    stimuli: Annotated[str, typer.Option(help="embedded, langloc_stimuli, or a table.")] = "embedded",
-    positive: Annotated[str, typer.Option(help="Condition whose units are looked for.")] = "sentence",
-    negative: Annotated[str, typer.Option(help="Condition it is compared with.")] = "nonword",
-    preset: Annotated[str, typer.Option(help="default, brainscore, naacl2025 or topolm.")] = "default",
-    fraction: Annotated[float | None, typer.Option(help="Share of units; else the preset's rule.")] = None,
-    k: Annotated[int | None, typer.Option(help="Number of units instead.")] = None,
-    q: Annotated[float | None, typer.Option(help="False-discovery rate instead.")] = None,
-    twin: Annotated[bool, typer.Option(help="Localize the untrained twin as well.")] = True,
-    out: Annotated[Path, typer.Option(help="Where statistics and mask are saved.")] = Path("mask.nc"),
-    seed: Seed = 0,
+@app.command(epilog=EXIT_CODES)
+def bench(
+    name: Annotated[list[str] | None, typer.Argument(help="Of benchmarks; all where none is given.")] = None,
 ) -> None:
-    """Find the units of a network that prefer one condition, and say how well that holds up.
+    """Measure speed and memory against other packages, in a clone of the repository; as make bench.
 
-    A unit's statistic is Welch's t between the conditions. Three numbers stand beside it, because a large t
-    alone says little: the selectivity on runs that did not select the units, that of random units of the same
-    layers, and that of the same architecture with random weights, which has selective units too.
-
-    A table needs the columns stimulus, text, condition, run.
-
-    Example: neuroalign localize smollm2-135m --stimuli langloc_stimuli --preset naacl2025 --out mask.nc
+    Example: neuroalign bench rdms
     """
+    from .bench_command import run_benchmarks
 
-    def work() -> None:
-        from .commands import localize_network
-        from .sections import Localizer
-
-        given = {"fraction": fraction, "k": k, "q": q}
-        lines = localize_network(
-            model,
-            _section(Localizer, stimuli=stimuli, positive=positive, negative=negative),
-            preset_name=preset,
-            rule={name: value for name, value in given.items() if value is not None},
-            twin=twin,
-            out=out,
-            seed=seed,
-        )
-        for line in lines:
-            typer.echo(line)
-
-    _guarded(work)
-
-
-@app.command()
-def lesion(
-    model: Network,
-    mask: Annotated[Path, typer.Argument(help="What `neuroalign localize` wrote.", dir_okay=False)],
-    pairs: Annotated[str, typer.Option(help="embedded, blimp, or a table.")] = "embedded",
-    per_paradigm: Annotated[int | None, typer.Option(help="Take so many pairs of each paradigm.")] = None,
-    controls: Annotated[int, typer.Option(help="Random masks of each kind.")] = 20,
-    folder: Annotated[
-        Path | None,
-        typer.Option(help="A small file a mask, so that a killed run goes on.", file_okay=False),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Table of every mask's accuracy.")] = Path("lesion.tsv"),
-    seed: Seed = 0,
-) -> None:
-    """Silence the units of a mask, and as many random ones, and say what minimal pairs lose.
-
-    Random masks are drawn in three ways: from all other units, with the same number in each layer, and with
-    partners of similar mean absolute activation in the same layer. Read their whole distributions: random
-    lesions can hurt as much, and outlier dimensions are why. A mask of another network is refused.
-
-    A table needs the columns pair, paradigm, field, good, bad.
-
-    Example: neuroalign lesion smollm2-135m mask.nc --pairs blimp --per-paradigm 4 --controls 100
-    """
-
-    def work() -> None:
-        from .commands import lesion_network
-        from .sections import Lesions
-
-        section = _section(Lesions, pairs=pairs, per_paradigm=per_paradigm, n_controls=controls)
-        for line in lesion_network(model, mask, section, work=folder, out=out, seed=seed):
-            typer.echo(line)
-
-    _guarded(work)
-
-
-@app.command()
-def encode(
-    responses: Annotated[
-        Path, typer.Argument(help="Labelled array (time or stimulus, neuroid).", dir_okay=False)
-    ],
-    features: Annotated[
-        list[str], typer.Argument(help="Labelled arrays (time or stimulus, feature): path, or name=path.")
-    ],
-    delays: Annotated[str | None, typer.Option(help="Of a time series, in rows, such as 1,2,3,4.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Contiguous folds; else runs, else 5.", min=2)] = None,
-    purge: Annotated[
-        int | None, typer.Option(help="Rows left out beside a test block; else the largest delay.", min=0)
-    ] = None,
-    candidates: Annotated[int, typer.Option(help="Band weights tried, with several features.", min=1)] = 30,
-    permutations: Annotated[int, typer.Option(help="Draws of the block permutation.", min=1)] = 999,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Where scores and tests are saved.")] = Path("encoding.nc"),
-    seed: Seed = 0,
-) -> None:
-    """Predict responses from features, on rows that the model never saw, and say how sure that is.
-
-    One file of features is fitted by ridge with a penalty for every neuroid, several by banded ridge with
-    their own weights too; all choices are made inside the training rows. Rows are aligned by label. The tests
-    move blocks of rows as long as the series' autocorrelation asks for.
-
-    Files are those of `neuroalign.io.save`.
-
-    Example: neuroalign encode bold.nc words=words.nc sound=sound.nc --delays 1,2,3,4 --out scores.nc
-    """
-
-    def work() -> None:
-        from .encode_command import encode_files
-
-        lines = encode_files(
-            responses,
-            features,
-            delays=_whole_numbers(delays),
-            folds=folds,
-            purge=purge,
-            candidates=candidates,
-            permutations=permutations,
-            device=device,
-            out=out,
-            seed=seed,
-        )
-        for line in lines:
-            typer.echo(line)
-
-    _guarded(work)
-
-
-def _whole_numbers(text: str | None) -> tuple[int, ...] | None:
-    from ..errors import InvalidValueError
-
-    try:
-        return None if text is None else tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidValueError(f"--delays must be whole numbers such as 1,2,3,4; got {text!r}.") from None
-
-
-def _section(kind: Any, **values: Any) -> Any:
-    """Return a section of a study from options; a value that it refuses is one message."""
-    from pydantic import ValidationError
-
-    from ..errors import InvalidValueError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InvalidValueError(f"{said}.") from None
+    run_benchmarks(name or [])
 
 
 @app.command(hidden=True)
@@ -242,159 +219,17 @@ def step(
     threads: int = 1,
 ) -> None:
     """Do one step of a study: what a Snakemake rule calls."""
-    _guarded(lambda: _step(name, study, results, what, twin, part, threads))
+    from .step_command import run_step
+
+    run_step(name, study, results, what=what, twin=twin, part=part, threads=threads)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+for analysis in analyses:
+    app.command(epilog=EXIT_CODES)(analysis)
+app.add_typer(data, name="datasets")
+app.add_typer(networks, name="models")
 
 
-@data.command("list")
-def list_datasets(as_json: AsJson = False) -> None:
-    """List the data sets, their licences, and whether they are here."""
-
-    def work() -> None:
-        from .datasets_command import list_sets
-
-        typer.echo(list_sets(as_json=as_json))
-
-    _guarded(work)
-
-
-@data.command("info")
-def show_dataset(
-    name: Annotated[str, typer.Argument(help="Name of a data set.")], as_json: AsJson = False
-) -> None:
-    """Say what a data set holds: licence, citation, size, parts with their dims, known exclusions.
-
-    Example: neuroalign datasets info alice_fmri
-    """
-
-    def work() -> None:
-        from .datasets_command import describe_set
-
-        typer.echo(describe_set(name, as_json=as_json))
-
-    _guarded(work)
-
-
-@data.command("check")
-def check_description(
-    description: Annotated[Path, typer.Argument(help="Your own data set's YAML.", dir_okay=False)],
-) -> None:
-    """Check the description of your own data: every mistake at once, and the files that it finds.
-
-    Example: neuroalign datasets check my_data.yaml
-    """
-
-    def work() -> None:
-        from .datasets_command import check_own
-
-        typer.echo(check_own(description))
-
-    _guarded(work)
-
-
-@data.command("schema")
-def print_description_schema() -> None:
-    """Print the JSON schema of a description of your own data."""
-    from ..datasets.own.description import description_schema
-
-    typer.echo(json.dumps(description_schema(), indent=1))
-
-
-@data.command()
-def fetch(name: Annotated[list[str], typer.Argument(help="Names of data sets.")]) -> None:
-    """Download data sets; files that are here and right are not downloaded again."""
-    from ..datasets import fetch as fetch_set
-
-    def all_of_them() -> None:
-        for one in name:
-            typer.echo(f"{one}: {fetch_set(one)}")
-
-    _guarded(all_of_them)
-
-
-def _guarded(work: object) -> None:
-    """Call ``work``; a mistake in the input is one message on stderr and exit code 2, not a traceback."""
-    try:
-        work()  # type: ignore[operator]
-    except NeuroalignError as error:
-        typer.echo(f"neuroalign: {error}", err=True)
-        raise typer.Exit(2) from None
-
-
-def _step(name: str, study: str, results: Path, what: str, twin: str, part: int, threads: int) -> None:
-    from ..errors import InvalidValueError, choice
-    from .config import load_study
-
-    try:
-        source = json.loads(study) if study.lstrip().startswith("{") else study
-    except json.JSONDecodeError as error:
-        raise InvalidValueError(f"--study is not JSON: {error}.") from None
-    paths_of = load_study(source)
-    from .paths import Paths
-    from .steps import STEPS, extract_activations, score_part, write_moments
-
-    _set_threads(threads)
-    paths = Paths(paths_of, results)
-    if name == "extract":
-        extract_activations(paths, what, twin)
-    elif name == "moments":
-        write_moments(paths, twin)
-    elif name == "lesion-part":
-        score_part(paths, what, part)
-    elif name in STEPS:
-        STEPS[name](paths)
-    else:
-        raise choice(name, ["extract", "moments", "lesion-part", *STEPS], name="step")
-
-
-def _set_threads(threads: int) -> None:
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    torch.set_num_threads(threads)
-    threadpool_limits(threads)
-
-
-def _run(config: Path, cores: int, directory: Path) -> None:
-    from .. import io
-    from ..errors import FileError
-    from .config import load_study
-    from .locks import run_lock
-    from .outputs import remove_damaged
-    from .paths import Paths
-
-    study = load_study(config)
-    Paths(study).check_sources(directory)
-    snakefile = Path("Snakefile").resolve()
-    if not snakefile.is_file():
-        raise FileError("there is no Snakefile here; call neuroalign from the folder of the clone.")
-    results = io.make_folder(directory / "results")
-    with run_lock(results) as (was_killed, hold):
-        call = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
-        call += ["--configfile", str(config.resolve()), "--directory", str(directory.resolve())]
-        call += ["--workflow-profile", str(snakefile.parent / "profiles" / "default")]
-        call += ["--cores", str(cores or os.cpu_count() or 1)]
-        if was_killed:
-            removed = io.remove_leftovers(results)
-            typer.echo(f"{study.name}: the last run was killed; {len(removed)} half-written file(s) removed.")
-            subprocess.run([*call, "--unlock"], check=False, capture_output=True)  # noqa: S603
-        for path in remove_damaged(Paths(study, results)):
-            typer.echo(f"{study.name}: {path} was damaged; it is removed and made again.")
-        report = Paths(study, results).report
-        before = report.stat().st_mtime_ns if report.exists() else None
-        # Idle threads sleep instead of spinning: several times faster where other programs share the cores.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        with subprocess.Popen(call, env=environment) as snakemake:  # noqa: S603
-            hold(snakemake.pid)
-            code = snakemake.wait()
-        if code:
-            typer.echo(
-                f"{study.name}: a step failed; its log is named above. Nothing half-written stands.", err=True
-            )
-            raise typer.Exit(code)
-        if before is not None and report.stat().st_mtime_ns == before:
-            typer.echo(f"{study.name}: nothing to do, everything is up to date: {report}")
-        else:
-            typer.echo(f"{study.name}: done: {report}")
+def _echo(lines: Iterable[Any]) -> None:
+    for line in lines:
+        typer.echo(line)

@@ -19,8 +19,8 @@ from .sources import localizer_stimuli, story_words
 __all__ = ["Need", "disk_free", "memory_free", "needs", "uses_network"]
 
 FLOAT32 = 4
-# Measured on the studies of this project: a step without a network takes up to .5 GB, one with SmolLM2 in float32
-# (.54 GB of weights) 1.3 GB. Both are rounded up; the largest step without a network took 1.3 GB.
+# Measured on the studies of this project and rounded up: a step with SmolLM2 in float32 (.54 GB of weights)
+# takes 1.3 GB, one without a network .4 to 1.3 GB.
 BASE, PLAIN, WEIGHTS = 0.9e9, 1.5e9, 1.5
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 CGROUP = Path("/sys/fs/cgroup")
@@ -75,7 +75,7 @@ def needs(study: Study, paths: Paths, sizes: Sizes | None) -> Iterator[Need]:
 
 
 def _shown(study: Study) -> Iterator[tuple[str, int | None, str]]:
-    """Yield what is shown to the network, how many stimuli (None where they cannot be counted), and of what."""
+    """Yield what is shown to the network, how many of what (None: it cannot be counted)."""
     if study.localizer is not None:
         yield "localizer", _count(localizer_stimuli, study.localizer), "stimuli"
     if study.story is not None:

@@ -11,6 +11,7 @@ from .config import Study, load_study
 __all__ = ["EXAMPLES", "load_study_with_examples"]
 
 MOST = 2
+MORE = "\nAll keys: neuroalign schema. A study to start from: neuroalign init FOLDER."
 
 # One right example of each section that people write by hand; a study with it needs those it builds on.
 EXAMPLES = {
@@ -18,7 +19,7 @@ EXAMPLES = {
     "title": 'title: "What the report says on top"',
     "seed": "seed: 0",
     "model": "model:\n  name: smollm2-135m  # or a folder, a .gguf file, a hub name with revision:",
-    "localizer": "localizer:\n  stimuli: embedded\n  positive: sentence\n  negative: nonword\n  fraction: 0.01",
+    "localizer": "localizer:\n  stimuli: embedded\n  positive: sentence\n  negative: nonword",
     "lesions": "lesions:\n  pairs: embedded\n  per_paradigm: 4\n  n_controls: 20",
     "story": "story:\n  responses: alice_fmri\n  delays: [1, 2, 3, 4]\n  n_folds: 6",
     "objects": "objects:\n  responses: kriegeskorte92\n  methods: [pearson, spearman]",
@@ -44,8 +45,9 @@ def _shown(said: str) -> str:
     """Return examples of the first sections that an error speaks of."""
     named = re.findall(r"^  (?:line \d+, )?(\w+).*?(?:did you mean '(\w+)'\?)?$", said, flags=re.MULTILINE)
     meant = [near if near in EXAMPLES else key for key, near in named]
-    found = [EXAMPLES[key] for key in dict.fromkeys(meant) if key in EXAMPLES][:MOST]
+    found = [EXAMPLES[key] for key in dict.fromkeys(meant) if key in EXAMPLES]
+    found = sorted(found, key=lambda example: "\n" not in example)[:MOST]  # whole sections first
     if not found:
-        return "\nAll keys: neuroalign schema. A study to start from: neuroalign init FOLDER."
+        return MORE
     lines = "\n".join(f"  {line}" for example in found for line in example.split("\n"))
-    return f"\nFor example:\n{lines}\nAll keys: neuroalign schema. A study to start from: neuroalign init FOLDER."
+    return f"\nFor example:\n{lines}{MORE}"

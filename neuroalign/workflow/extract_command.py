@@ -51,6 +51,7 @@ def extract_file(
     )
     names = io.layer_names(out)
     units = [int(io.read_layer(out, layer).sizes["unit"]) for layer in (names[0], names[-1])]
+    content = io.layers_digest(out)
     found = {
         "model": model.label,
         "digest": model.digest,
@@ -59,14 +60,14 @@ def extract_file(
         "site": site,
         "pool": pool,
         "out": str(out),
-        "content": io.layers_digest(out),
+        "content": content,
     }
     if as_json:
         yield json.dumps(found, indent=1)
         return
     width = f"{units[0]:,}" if units[0] == units[1] else f"{units[0]:,} to {units[1]:,}"
     yield f"{len(names)} layer(s), {names[0]} to {names[-1]}, {width} units each; site {site}, pool {pool}"
-    yield f"saved: {out} (content {found['content'][:12]}); a layer is read by neuroalign.io.read_layer"
+    yield f"saved: {out} (content {content[:12]}); a layer is read by neuroalign.io.read_layer"
 
 
 def layer_names(text: str | None) -> Sequence[int | str] | None:

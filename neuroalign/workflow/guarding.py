@@ -1,4 +1,4 @@
-"""How the command line answers what goes wrong: one message and an exit code, a traceback only when asked for."""
+"""How the command line answers what goes wrong: a message and an exit code, a traceback when asked for."""
 
 from __future__ import annotations
 

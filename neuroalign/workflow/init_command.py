@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
@@ -74,14 +75,13 @@ def make_study(folder: Path, *, template: str, name: str | None) -> Iterator[str
     for path, text in files.items():
         io.write_text(text, folder / path)
     yield f"made {folder}: {', '.join(files)}" if len(files) < 6 else f"made {folder}: {len(files)} files"
-    config = _quoted(folder / CONFIG)
-    where = "" if folder.resolve() == Path.cwd() else f" --directory {_quoted(folder)}"
     missing = TEMPLATES[template][1]
     if missing:
         yield f"data that it needs (fetched once): neuroalign datasets fetch {' '.join(missing)}"
-    yield "next:"
-    yield f"  neuroalign check {config}{where}"
-    yield f"  neuroalign run {config}{where}"
+    if folder.resolve() != Path.cwd():
+        yield f"  cd {shlex.quote(str(folder))}"
+    yield f"  neuroalign check {CONFIG}"
+    yield f"  neuroalign run {CONFIG}"
 
 
 def _name(folder: Path) -> str:
@@ -142,9 +142,3 @@ def _matrix(values: np.ndarray, names: list[str]) -> str:
 
 def _tsv(table: pd.DataFrame) -> str:
     return str(table.to_csv(sep="\t", index=False, float_format="%.4g", lineterminator="\n"))
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))

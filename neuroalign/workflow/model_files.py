@@ -1,4 +1,4 @@
-"""Where a network is and how large, read from the heads of its files: neither torch nor weights are loaded."""
+"""Where a network is and how large, from the heads of its files: neither torch nor weights are loaded."""
 
 from __future__ import annotations
 

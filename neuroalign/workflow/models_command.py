@@ -19,7 +19,7 @@ __all__ = ["describe_model", "list_models"]
 
 
 def list_models(*, as_json: bool) -> str:
-    """Return the table of the networks that are known by name: packaged ones, and those in the hub's cache."""
+    """Return the table of the networks known by name: packaged ones, and those in the hub's cache."""
     names = [*PACKAGED, *_cached_names()]
     rows = [_row(name) for name in names]
     if as_json:
@@ -27,7 +27,9 @@ def list_models(*, as_json: bool) -> str:
     columns = {row["name"]: {k: v for k, v in row.items() if k not in ("path", "get")} for row in rows}
     table = pd.DataFrame(list(columns.values())).to_string(index=False, na_rep="")
     hints = [row["get"] for row in rows if row["get"]]
-    more = "Any folder in transformers' format, .gguf file or name on the hub (with its revision) will do too."
+    more = (
+        "Any folder in transformers' format, .gguf file or name on the hub (with its revision) will do too."
+    )
     return "\n".join([table, *hints, more])
 
 

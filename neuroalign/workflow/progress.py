@@ -63,5 +63,5 @@ def line_wise_progress() -> Iterator[None]:
     if sys.stderr is None or sys.stderr.isatty():
         yield
         return
-    with contextlib.redirect_stderr(LineWise(sys.stderr)):  # type: ignore[type-var]
+    with contextlib.redirect_stderr(LineWise(sys.stderr)):
         yield

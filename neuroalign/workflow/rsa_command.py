@@ -12,15 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from .. import io, rsa
-from ..errors import LabelError, NeuroalignError, listing
+from ..errors import FileError
 from ..schema import align, rdm_stimuli
 from ..seeds import generator
 from .rsa_files import data_rdms, model_rdms
 
 __all__ = ["compare_files"]
-
-# Beyond these, names below bars and maps beside each other could not be read.
-MOST_MAPS, MOST_BARS = 5, 14
 
 
 def compare_files(
@@ -43,6 +40,8 @@ def compare_files(
     With one RDM of the data there is neither a noise ceiling nor a test over people; intervals are then over
     new stimuli only.
     """
+    if out.suffix != ".tsv":
+        raise FileError(f"--out must end in .tsv; got {str(out)!r}.")
     own = data_rdms(data, metric=metric, roi=roi)
     found = model_rdms(models, metric=model_metric)
     moved = xr.concat(
@@ -63,7 +62,7 @@ def compare_files(
         progress=True,
     )
     table = _table(result)
-    _save(out, table, own, moved, result, data=data, models=models, seed=seed)
+    _save(out, table, own, moved, result, seed)
     if as_json:
         yield json.dumps(_plain(table), indent=1)
         return
@@ -99,36 +98,27 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _save(
-    out: Path,
-    table: pd.DataFrame,
-    own: xr.DataArray,
-    models: xr.DataArray,
-    result: xr.Dataset,
-    *,
-    data: Path,
-    models_given: Sequence[str] = (),
-    **about: Any,
+    out: Path, table: pd.DataFrame, own: xr.DataArray, models: xr.DataArray, result: xr.Dataset, seed: int
 ) -> None:
     """Write the table, the RDMs, the figure and its caption beside each other."""
-    from .rsa_figure import draw
+    from .rsa_figure import draw_comparison
 
-    seed = about["seed"]
-    params = {"data": data.name, "models": list(about["models"]), **{k: _one(v) for k, v in result.attrs.items()}}
     io.write_table(table, out)
-    together = xr.Dataset({"data": own, "models": models})
-    io.save(together, out.with_suffix(".nc"), seed=seed, params=params)
+    params = {key: _plain_number(value) for key, value in result.attrs.items()}
+    io.save(xr.Dataset({"data": own, "models": models}), out.with_suffix(".nc"), seed=seed, params=params)
     best = result["estimate"].to_series().sort_values(ascending=False).index.tolist()
-    draw(out.with_suffix(""), own, models, result, best, most=(MOST_MAPS, MOST_BARS))
+    draw_comparison(out.with_suffix(""), own, models, result, best)
 
 
-def _one(value: Any) -> Any:
+def _plain_number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _said(data: Path, own: xr.DataArray, result: xr.Dataset, *, metric: str, out: Path) -> Iterator[str]:
     n = own.sizes["subject"]
     made = "RDMs as they are" if own.attrs.get("given") else f"{metric} RDMs of patterns"
-    yield f"{data}: {n} subject(s), {len(rdm_stimuli(own))} stimuli, {made}; compared by {result.attrs['metric']}"
+    n_stimuli, method = len(rdm_stimuli(own)), result.attrs["metric"]
+    yield f"{data}: {n} subject(s), {n_stimuli} stimuli, {made}; compared by {method}"
     if "noise_ceiling" in result:
         low, high = result["noise_ceiling"].values
         yield f"noise ceiling: {low:.3f} to {high:.3f}"

@@ -10,6 +10,7 @@ import xarray as xr
 
 from .. import datasets, io, rsa
 from ..errors import FileError, InvalidValueError, LabelError, NeuroalignError, ShapeError, choice, listing
+from ..schema import align
 from .sources import LayerFile
 
 __all__ = ["data_rdms", "model_rdms"]
@@ -43,8 +44,6 @@ def data_rdms(path: Path, *, metric: str, roi: str | None) -> xr.DataArray:
     rdms = [rsa.rdm(part, metric) for part in parts.values()]
     if len(rdms) > 1:
         first = rdms[0]
-        from ..schema import align
-
         rdms = [first, *(align(first, one)[1] for one in rdms[1:])]
     joined = xr.concat(rdms, "subject", combine_attrs="drop", coords="minimal", compat="override")
     return joined.assign_coords(subject=list(parts)).assign_attrs(metric=metric)
@@ -62,7 +61,10 @@ def model_rdms(given: Sequence[str], *, metric: str) -> list[xr.DataArray]:
     for text in given:
         name, sign, rest = text.partition("=")
         path = Path(rest if sign else text)
-        found += [one.expand_dims(model=[label]) for label, one in _models(path, name if sign else path.stem, metric)]
+        found += [
+            one.expand_dims(model=[label])
+            for label, one in _models(path, name if sign else path.stem, metric)
+        ]
     names = [str(one["model"].item()) for one in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -82,7 +84,7 @@ def _models(path: Path, name: str, metric: str) -> Iterator[tuple[str, xr.DataAr
             _refuse_time(found, path)
             yield name, _bare(rsa.rdm(found, metric))
         return
-    layers = list(found)
+    layers = [str(layer) for layer in found]
     for layer in layers:
         label = name if len(layers) == 1 else f"{name}/{layer}"
         yield label, _bare(rsa.rdm(found[layer].astype(np.float64), metric))
@@ -126,7 +128,9 @@ def _region(found: xr.DataArray, roi: str | None, path: Path) -> xr.DataArray:
     if roi is None:
         if len(names) == 1:
             return found.isel(roi=0, drop=True) if "roi" in found.dims else found
-        raise InvalidValueError(f"{path} has {len(names)} regions; name one with --roi: {listing(names, limit=30)}.")
+        raise InvalidValueError(
+            f"{path} has {len(names)} regions; name one with --roi: {listing(names, limit=30)}."
+        )
     if roi not in names:
         raise choice(roi, names, name="--roi")
     dim = found["roi"].dims[0]

@@ -1,4 +1,4 @@
-"""What ``neuroalign run``, ``resume`` and ``report`` do: Snakemake on a study, one run at a time in a folder."""
+"""What ``neuroalign run``, ``resume`` and ``report`` do: Snakemake on a study, one run at a time."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def run_study(config: Path, *, cores: int, directory: Path) -> Iterator[str]:
             hold(snakemake.pid)
             code = _ended(snakemake)
         if code:
-            raise Failed(
-                f"{study.name}: a step failed; its log is named above. Nothing half-written stands."
-            )
+            raise Failed(f"{study.name}: a step failed; its log is named above. Nothing half-written stands.")
         if before is not None and _changed(paths.report) == before:
             yield f"{study.name}: nothing to do, everything is up to date: {paths.report}"
         else:

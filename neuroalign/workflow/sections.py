@@ -451,7 +451,7 @@ class Universal(Section):
 class Bias(Section):
     """Networks that compute an easy and a hard feature equally well, and what measures make of the two.
 
-    ``noise`` is that of two simulated measurements of each stimulus, in units of the mean spread of the units.
+    ``noise`` is that of two simulated measurements of each stimulus, in units of the spread of the units.
     """
 
     n_networks: Annotated[int, Field(ge=2)] = 8

@@ -70,8 +70,16 @@ class Ending:
 
 
 def function(name: str) -> Any:
-    room, _, rest = name.rpartition(".")
+    room, _, rest = name.split(":")[0].rpartition(".")
     return getattr(importlib.import_module(f"neuroalign.{room}"), rest)
+
+
+@lru_cache(maxsize=None)
+def template(row_name: str) -> dict[str, Any]:
+    """The good arguments of a row; not to be edited."""
+    from table import TABLE
+
+    return TABLE[row_name].make()
 
 
 @lru_cache(maxsize=None)
@@ -79,7 +87,7 @@ def good(row_name: str) -> Ending:
     from table import TABLE
 
     row = TABLE[row_name]
-    return run(row, row.make())
+    return run(row, dict(template(row_name)))
 
 
 def run(row: Row, arguments: dict[str, Any]) -> Ending:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from battery import Row
+from battery import Row, template
 
 from neuroalign.schema import square, triangle
 
@@ -34,7 +34,8 @@ class Cell:
     argument: str
 
     def good(self) -> Arguments:
-        return self.row.make()
+        """Fresh good arguments; nothing here or in the package edits them, which ``run`` watches over."""
+        return dict(template(self.row.name))
 
     def axes(self, argument: str | None = None) -> tuple[str, ...]:
         argument = argument or self.argument
@@ -220,7 +221,7 @@ def cut(names: tuple[str, ...], n: int, jointly: bool) -> Callable[[Cell], Spoil
     def spoil(cell: Cell) -> Spoilt | None:
         arguments = cell.good()
         dim = cell.dim(names)
-        if dim is None:
+        if dim is None or (cell.row.labels and names is COLUMNS):
             return None
         for name in cell.sharing() if jointly else [cell.argument]:
             own = cell.dim(names, name)
@@ -268,7 +269,7 @@ def widened(cell: Cell) -> Spoilt | None:
 def transposed(cell: Cell) -> Spoilt | None:
     arguments = cell.good()
     value = arguments[cell.argument]
-    if np.ndim(value) < 2 or (not cell.labelled and len(cell.sharing()) < 2):
+    if np.ndim(value) < 2 or cell.row.labels or (not cell.labelled and len(cell.sharing()) < 2):
         return None  # a raw array alone has no names that could tell
     arguments[cell.argument] = value.transpose(*value.dims[::-1]) if cell.labelled else np.swapaxes(value, 0, 1)
     return arguments, None

@@ -41,6 +41,10 @@ def test_contract(function, fault):
             return
     documented = [cell.row.documented.get(key, "") for key in (fault, f"{cell.argument}:{fault}")]
     allowed = FAULTS[fault].may | {text.split(":")[0] for text in documented if text}
+    if fault in ("duplicate label", "label missing") and len(cell.joined()) < 2:
+        allowed |= {"same"}  # a function of one array need not read its labels
+    if ending.kind in allowed - FAULTS[fault].may:
+        ENDED[function, fault] = "documented"
     assert ending.kind in allowed, f"{ending.kind}: {ending.said}"
 
 
@@ -48,7 +52,7 @@ def test_contract(function, fault):
 def test_every_public_name_has_a_row_or_a_reason(room):
     module = importlib.import_module(f"neuroalign.{room}")
     names = {f"{room}.{name}" for name in module.__all__ if callable(getattr(module, name))}
-    known = {name for name in {*TABLE, *EXEMPT} if name.rpartition(".")[0] == room}
+    known = {name for name in {*(row.split(":")[0] for row in TABLE), *EXEMPT} if name.rpartition(".")[0] == room}
     assert not names - known, f"give each a row or an exemption in tests/contract: {sorted(names - known)}"
     assert not known - names, f"no longer public: {sorted(known - names)}"
     assert not set(TABLE) & set(EXEMPT)

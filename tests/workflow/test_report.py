@@ -1,16 +1,26 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import neuroalign
 from neuroalign import io
 from neuroalign.errors import FileError
+from neuroalign.workflow import reporting
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import Paths
+from neuroalign.workflow.reporting.analyses import words_for
+from neuroalign.workflow.reporting.citations import citations, pieces
+from neuroalign.workflow.reporting.facts import Facts
+from neuroalign.workflow.reporting.page import SCRIPT as SCRIPT_OF_THE_PAGE
 from neuroalign.workflow.steps.report import report
 
 SCRIPT = "<script>alert(1)</script>"
@@ -55,7 +65,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self.open.append(tag)
-        if tag in ("td", "figcaption", "h1", "h2", "code", "th", "p", "pre"):
+        if tag in ("td", "figcaption", "h1", "h2", "h3", "code", "th", "p", "pre"):
             self.texts.setdefault(tag, []).append("")
 
     def handle_endtag(self, tag):
@@ -80,7 +90,8 @@ def test_report_loads_nothing_from_elsewhere(page):
         value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href", "srcset")
     ]
     assert links and all(link.startswith(("#", "data:")) for link in links)
-    assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+    assert [attrs for tag, attrs in page.tags if tag == "script"] == [{}]
     assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
 
 
@@ -93,8 +104,8 @@ def test_stylesheet_of_the_report_loads_nothing_from_elsewhere(tmp_path):
 
 def test_script_in_caption_title_cell_and_parameter_stays_text(page):
     assert page.texts["figcaption"] == [CAPTIONS[1], CAPTIONS[2]]
-    assert page.texts["td"].count(SCRIPT) == 2
-    assert page.texts["h2"][:2] == [f"Figure {n}. Title {n} {SCRIPT}" for n in (1, 2)]
+    assert page.texts["td"].count(SCRIPT) == 4  # in two tables of values and two of parameters
+    assert page.texts["h3"][:2] == [f"Figure {n}. Title {n} {SCRIPT}" for n in (1, 2)]
     assert page.texts["h1"] == ["Mine & <b>yours</b>"]
 
 
@@ -102,7 +113,12 @@ def test_report_has_every_figure_as_png_pdf_and_table(page, tmp_path):
     paths = Paths(study(), tmp_path)
     images = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
     kinds = {"png": "image/png", "pdf": "application/pdf", "tsv": "text/tab-separated-values"}
-    downloads = {attrs["download"]: attrs["href"] for tag, attrs in page.tags if "download" in attrs}
+    sources = {attrs["id"]: attrs["src"] for tag, attrs in page.tags if tag == "img"}
+    links = [attrs for _, attrs in page.tags if str(attrs.get("download", "")).startswith("mine-figure")]
+    downloads = {
+        attrs["download"]: sources[attrs["data-image"]] if "data-image" in attrs else attrs["href"]
+        for attrs in links
+    }
     assert len(images) == 2 and len(downloads) == 6
     for number, image in zip((1, 2), images, strict=True):
         assert image == downloads[f"mine-figure{number}.png"]
@@ -115,8 +131,9 @@ def test_report_has_every_figure_as_png_pdf_and_table(page, tmp_path):
 def test_every_image_has_an_alternative_text_and_every_link_a_target(page):
     assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
     ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
-    inside = [attrs["href"][1:] for tag, attrs in page.tags if tag == "a" and attrs["href"].startswith("#")]
-    assert inside == ["figure-1", "figure-2", "made"] and set(inside) <= ids
+    inside = {attrs["href"][1:] for _, attrs in page.tags if attrs.get("href", "").startswith("#")}
+    wanted = {"content", "summary", "warnings", "figure-1", "figure-2", "methods", "references", "made"}
+    assert wanted | {"configuration"} == inside and inside <= ids
 
 
 def test_report_has_the_values_rounded_for_reading(page):
@@ -151,18 +168,22 @@ def test_report_has_provenance_configuration_versions_and_seed(page):
     assert all(f"{name} {version}" in about for name, version in made["versions"].items())
 
 
-def test_report_has_the_time_and_memory_of_every_step(page):
-    cells = page.texts["td"]
-    start = cells.index("encode")
-    assert cells[start:] == ["encode", "0.0", "1", "lesions", "12.3", "346"]
+def paths_of(folder):
+    return Paths(study(), folder)
+
+
+def test_report_has_the_time_and_memory_of_every_step(page, tmp_path):
+    html = paths_of(tmp_path).report.read_text()
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th><td>([\d.]+)</td><td>(\d+)</td></tr>', html)
+    assert rows == [("encode", "0.0", "1"), ("lesions", "12.3", "346")]
+    assert "2 steps, 12.4 seconds of work in all." in html
 
 
 def test_memory_that_was_not_measured_is_no_number(tmp_path):
     paths = make(tmp_path)
     io.write_text("s\th:m:s\tmax_rss\n0.04\t0:00:00\t-\n", paths.benchmark("encode"))
     report(paths)
-    cells = Page(paths.report.read_text()).texts["td"]
-    assert cells[cells.index("encode") :][:3] == ["encode", "0.0", "n/a"]
+    assert '<tr><th scope="row">encode</th><td>0.0</td><td>n/a</td></tr>' in paths.report.read_text()
 
 
 STORY = {"story": {"responses": "simulated", "simulation": {}}}
@@ -173,7 +194,7 @@ def test_simulated_is_said_where_responses_are_simulated_and_only_there(tmp_path
     paths = make(tmp_path, simulated=simulated, **changed)
     report(paths)
     html = paths.report.read_text()
-    assert ("the brain responses in this report are simulated with a planted truth" in html) is simulated
+    assert ("are simulated with a planted truth. They show" in html) is simulated
     assert html.count('<section id="figure-') == (5 if changed else 2)
 
 
@@ -216,3 +237,279 @@ def test_report_without_step_times_is_written_too(tmp_path):
         path.unlink()
     report(paths)
     assert 'id="made"' in paths.report.read_text()
+
+
+def shown(paths):
+    report(paths)
+    return paths.report.read_text(encoding="utf-8")
+
+
+def rewritten(paths, number, **changed):
+    path = paths.figure(number, "json")
+    io.write_json({**io.read_json(path), **changed}, path)
+
+
+def words_of(html):
+    """Return everything that is read, without styles and scripts."""
+    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s)<(style|script)>.*?</\1>", "", html)).split())
+
+
+def test_headings_follow_each_other_without_a_gap(tmp_path):
+    levels = [int(level) for level in re.findall(r"<h([1-6])", shown(make(tmp_path, **STORY)))]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_page_has_landmarks_a_skip_link_and_a_language(page):
+    names = [tag for tag, _ in page.tags]
+    assert [names.count(name) for name in ("header", "main", "footer", "nav")] == [1, 1, 1, 1]
+    assert dict(page.tags)["html"] == {"lang": "en"}
+    first = next(attrs for tag, attrs in page.tags if tag == "a")
+    main = next(attrs for tag, attrs in page.tags if tag == "main")
+    assert first == {"class": "skip", "href": "#content"} and main == {"id": "content", "tabindex": "-1"}
+
+
+def test_every_region_and_section_is_named_and_every_id_is_there_once(page):
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    named = [attrs for tag, attrs in page.tags if tag == "section"]
+    assert named and all(attrs["aria-labelledby"] in ids for attrs in named)
+    boxes = [attrs for _, attrs in page.tags if attrs.get("class") == "scroll"]
+    assert boxes and all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in boxes)
+    labels = [attrs["aria-label"] for attrs in boxes]
+    assert len(labels) == len(set(labels))
+
+
+def test_every_table_has_a_caption_and_every_header_cell_a_scope(page):
+    tables = [tag for tag, _ in page.tags if tag == "table"]
+    captions = [tag for tag, _ in page.tags if tag == "caption"]
+    assert tables and len(tables) == len(captions)
+    assert all(attrs["scope"] in ("col", "row") for tag, attrs in page.tags if tag == "th")
+
+
+def test_colours_can_be_chosen_by_keyboard_and_have_names(tmp_path):
+    html = shown(make(tmp_path))
+    choices = re.findall(
+        r'<label><input type="radio" name="theme" id="(theme-\w+)"( checked)?> (\w+)</label>', html
+    )
+    assert choices == [
+        ("theme-system", " checked", "System"),
+        ("theme-light", "", "Light"),
+        ("theme-dark", "", "Dark"),
+    ]
+    assert "<legend>Colours</legend>" in html
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = [x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(a, b):
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def themes():
+    blocks = re.findall(r"color-scheme: (light|dark);([^}]*)}", page_style())
+    return [(name, dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))) for name, block in blocks]
+
+
+def page_style():
+    return (Path(reporting.__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+def test_every_theme_has_every_colour_and_both_dark_ones_are_the_same():
+    found = themes()
+    assert [name for name, _ in found] == ["light", "dark", "dark"]
+    assert found[1][1] == found[2][1] and found[0][1].keys() == found[1][1].keys()
+
+
+@pytest.mark.parametrize(("theme", "colours"), themes()[:2], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("front", "back", "least"),
+    [
+        *(("ink", back, 4.5) for back in ("paper", "note", "band")),
+        *(("soft", back, 4.5) for back in ("paper", "band")),
+        ("link", "paper", 4.5),
+        ("focus", "paper", 3.0),
+        ("line", "paper", 3.0),
+    ],
+)
+def test_contrast_is_aa_in_both_themes(theme, colours, front, back, least):
+    assert contrast(colours[front], colours[back]) >= least, theme
+
+
+def test_contrast_of_black_on_white_is_21():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_focus_is_visible_and_nothing_hides_it():
+    style = page_style()
+    assert "a:focus-visible" in style and "outline: 3px solid var(--focus)" in style
+    assert "outline: none" not in style and "outline: 0" not in style
+
+
+def test_only_the_script_of_the_page_is_admitted_by_its_digest(tmp_path):
+    html = shown(make(tmp_path))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT_OF_THE_PAGE.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy and policy.startswith(
+        "default-src 'none'; img-src data:;"
+    )
+    assert html.count("<script>") == 1 and f"<script>{SCRIPT_OF_THE_PAGE}</script>" in html
+
+
+def test_image_stands_in_the_file_once(tmp_path):
+    paths = make(tmp_path)
+    content = base64.b64encode(paths.figure(1, "png").read_bytes()).decode()
+    assert shown(paths).count(f"data:image/png;base64,{content}") == 1
+
+
+def test_figure_of_other_columns_is_not_guessed_at(tmp_path):
+    said = words_of(shown(make(tmp_path)))
+    assert said.count("See its caption and table.") == 2
+    assert "The summary could not say everything: headline (&#39;layer&#39;)." in said
+
+
+def lesion_figure(paths):
+    """Write a small figure 2 whose numbers are known."""
+    rows = [
+        ("intact", "named", 0, 0.9, 0.0, None, None, None),
+        ("language", "named", 5, 0.5, -0.4, -0.5, -0.3, 0.25),
+    ]
+    rows += [
+        (f"uniform-{i:03d}", "uniform", 5, 0.9 - e, -e, None, None, None)
+        for i, e in enumerate((0.1, 0.2, 0.3))
+    ]
+    columns = ["mask", "kind", "n_units", "accuracy", "effect", "low", "high", "p_uniform"]
+    io.write_table(pd.DataFrame(rows, columns=columns), paths.figure(2, "tsv"))
+    params = study(lesions={"kinds": ["uniform"], "n_controls": 3, "pairs": "blimp"}).lesions.model_dump(
+        mode="json"
+    )
+    notes = {"network": "Net", "n_language": 5, "n_items": 40, "n_units": 50, "n_outliers": 2}
+    made = io.provenance(params={"study": "mine", **params}, seed=7)
+    rewritten(paths, 2, notes=notes | {"n_unmatched": 4}, provenance=made)
+
+
+def test_summary_says_the_main_number_its_interval_and_its_control(tmp_path):
+    paths = make(tmp_path)
+    lesion_figure(paths)
+    said = words_of(shown(paths))
+    assert "Without them accuracy is 0.500 instead of 0.900 (chance 0.5), a change of -0.400" in said
+    assert "(95 % interval -0.500 to -0.300)" in said
+    assert "uniform -0.200 (-0.300 to -0.100), p 0.250; no p is below 0.250." in said
+
+
+def test_method_has_the_parameters_that_were_used_and_its_references(tmp_path):
+    paths = make(tmp_path)
+    lesion_figure(paths)
+    html = shown(paths)
+    said = words_of(html)
+    assert "there were 40 pairs, blimp ( Warstadt et al. 2020 )." in said
+    assert "(uniform) had 3 random masks" in said and "bootstraps over pairs (2,000 draws)" in said
+    assert html.count('href="#ref-warstadt2020"') == 1 and '<li id="ref-warstadt2020">Warstadt, A.' in html
+    assert "ref-maris2007" not in html
+
+
+def test_bibtex_to_download_holds_the_package_and_what_is_cited(tmp_path):
+    paths = make(tmp_path)
+    lesion_figure(paths)
+    about = io.read_json(paths.figure(1, "json"))
+    rewritten(paths, 1, notes=about["notes"] | {"cite": "Doe & Roe 2001, 5 % {of} it"})
+    link = re.search(r'href="data:text/x-bibtex;base64,([^"]*)" download="mine.bib"', shown(paths))
+    text = base64.b64decode(link[1]).decode()
+    keys = re.findall(r"@\w+\{(\w+),", text)
+    assert keys[0] == "neuroalign" and keys[-1] == "data1" and {"warstadt2020", "efron1979"} <= set(keys)
+    assert r"note = {Doe \& Roe 2001, 5 \% \{of\} it}" in text
+    assert "doi" not in text.lower()
+
+
+def test_warnings_name_figure_count_and_reason(tmp_path):
+    paths = make(tmp_path)
+    lesion_figure(paths)
+    notes = {
+        "upper_edge": 0.33172,
+        "lower_edge": 0.0,
+        "edge_share": {"pixels": 0.5},
+        "excluded": {"s33": "constant series", "runs": {"run-2": "motion"}},
+        "n_undefined": {"waves": 0, "sensors": 12},
+        "draws": {"spearman": {"n_undefined": 2}},
+        "replaced": ["brainscore selects 4096 units"],
+    }
+    rewritten(paths, 1, notes=notes)
+    html = shown(paths)
+    box = words_of(html[html.index('<section id="warnings"') : html.index('<section id="figures"')])
+    for text in (
+        "33 % of ridge penalties are at the upper edge of the grid.",
+        "50 % of ridge penalties (pixels) are at an edge of the grid.",
+        "Left out: s33 (constant series).",
+        "Left out of the runs: run-2 (motion).",
+        "12 values are undefined (n/a) (sensors).",
+        "draws: spearman: 2 values are undefined (n/a).",
+        "brainscore selects 4096 units.",
+        "4 units have no match",
+        "With n_controls = 3 no p can be below 0.250",
+        "Made with lesions.n_controls = 3, and the configuration says 20: run the study again.",
+    ):
+        assert text in box, text
+    assert "lower edge" not in box and "waves" not in box
+
+
+def test_figures_of_different_versions_are_told(tmp_path):
+    paths = make(tmp_path)
+    about = io.read_json(paths.figure(2, "json"))
+    rewritten(paths, 2, provenance=about["provenance"] | {"neuroalign": "0.0.1", "seed": 3})
+    said = words_of(shown(paths))
+    assert "Not all figures were made with the same neuroalign: " in said and "0.0.1 (figures 2)" in said
+    assert "Not all figures were made with the same seed: 7 (figures 1); 3 (figures 2)." in said
+
+
+def test_analysis_that_the_configuration_leaves_out_is_told(tmp_path):
+    changed = {"localizer": None, "lesions": None, **STORY}
+    said = words_of(shown(make(tmp_path, **changed)))
+    assert "Language units were not compared with random units (figure 5)" in said
+
+
+def test_table_that_is_not_the_one_that_was_drawn_is_refused(tmp_path):
+    paths = make(tmp_path)
+    rewritten(paths, 1, sha256="0" * 64)
+    with pytest.raises(FileError, match=r"figure1\.tsv is not the table that figure 1 was drawn from"):
+        report(paths)
+    assert not paths.report.exists()
+
+
+@cache
+def docstrings():
+    """Return the whole package's source as one line, an umlaut written in one way."""
+    files = sorted(Path(neuroalign.__file__).parent.rglob("*.py"))
+    text = " ".join(path.read_text(encoding="utf-8") for path in files)
+    return " ".join(text.split()).replace("Schuett", "Schütt")
+
+
+@pytest.mark.parametrize("key", sorted(citations()))
+def test_reference_is_one_that_the_docstrings_give(key):
+    entry = citations()[key]
+    family = entry["author"].split(",")[0]
+    last = f"{entry['volume']}:{entry['pages']}" if "pages" in entry else entry.get("eprint")
+    last = last or entry.get("year") or entry["title"]
+    places = [found.start() for found in re.finditer(re.escape(last), docstrings())]
+    before = [docstrings()[max(0, place - 160) : place + len(last)] for place in places]
+    assert any(family in text and entry.get("year", "") in text for text in before), (family, last)
+    assert "doi" not in entry
+
+
+def test_every_mark_in_a_method_is_a_known_reference():
+    folder = Path(reporting.__file__).parent
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    marks = set(re.findall(r"@([a-z_]+\d*[a-z]*\d*)(?=[;\]])", text)) - {"key"}
+    assert marks and marks <= set(citations())
+
+
+def test_mark_in_a_parameter_stays_text():
+    assert [piece.text for piece in pieces("stimuli [@nobody1999]")] == ["stimuli [@nobody1999]"]
+
+
+def test_every_figure_that_a_study_can_ask_for_has_a_report_without_words_too(tmp_path):
+    assert words_for(999, Facts(pd.DataFrame(), {}, {})) == (None, None, None, ())

@@ -1,7 +1,7 @@
 """References of the methods: marks in a text, an entry for reading, BibTeX to download.
 
-``citations.json`` holds what the docstrings of the package cite; ``source`` is the module that does. Nothing is
-in it that the docstrings do not say, but full names and titles: so it has no DOIs.
+``citations.json`` holds what the docstrings of the package cite, with full names and titles, and no DOIs,
+which they do not give.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ __all__ = ["Piece", "bibtex", "citations", "cited", "label", "pieces", "referenc
 
 FILE = Path(__file__).with_name("citations.json")
 MARK = re.compile(r"\[(@[a-z0-9_]+(?:; @[a-z0-9_]+)*)\]")
-# What an entry has for our own use, and where BibTeX wants a field that is named otherwise here.
-OURS = ("type", "source")
 SPECIAL = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$"}
 
 
@@ -74,7 +72,13 @@ def label(key: str) -> str:
     """
     entry = citations()[key]
     names = [name.split(",")[0] for name in entry["author"].split(" and ")]
-    who = names[0] if len(names) == 1 else f"{names[0]} & {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+    who = (
+        names[0]
+        if len(names) == 1
+        else f"{names[0]} & {names[1]}"
+        if len(names) == 2
+        else f"{names[0]} et al."
+    )
     return " ".join(part for part in (who, entry.get("year", "")) if part)
 
 
@@ -94,8 +98,10 @@ def reference(key: str) -> str:
         place = f"{entry['archivePrefix']}:{entry['eprint']}"
     last = " ".join(part for part in (place, where) if part)
     authors = _authors(entry["author"]).rstrip(".")
-    return f"{authors}.{year}".replace(".(", ". (").replace("..", ".") + f" {entry['title']}." + (
-        f" {last}." if last else ""
+    return (
+        f"{authors}.{year}".replace(".(", ". (").replace("..", ".")
+        + f" {entry['title']}."
+        + (f" {last}." if last else "")
     )
 
 
@@ -109,11 +115,11 @@ def _authors(names: str) -> str:
 
 
 def bibtex(keys: Iterable[str], *, version: str, data: Iterable[str] = ()) -> str:
-    """Return BibTeX of the package, of entries, and of what data sets ask to be cited with (as notes).
+    r"""Return BibTeX of the package, of entries, and of what data sets ask to be cited with (as notes).
 
     Examples
     --------
-    >>> print(bibtex(["efron1979"], version="1.0").split("\\n\\n")[1].strip())
+    >>> print(bibtex(["efron1979"], version="1.0").split("\n\n")[1].strip())
     @article{efron1979,
       author = {Efron, Bradley},
       title = {Bootstrap methods: another look at the jackknife},

@@ -1,7 +1,7 @@
 """What a reader should know before trusting a number: edges of grids, what was left out, what is undefined.
 
-Read from the notes of each figure's provenance, its parameters and its table; nothing is judged here that these
-do not say.
+Read from the notes of each figure's provenance, its parameters and its table; nothing is judged here that
+these do not say.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def concerns(
     for figure in figures:
         texts = [*_simulated(figure), *_notes(figure.notes), *_draws(figure.params), *_undefined(figure)]
         texts += _parameters(study, figure)
-        texts += [f"The summary could not say everything: {lack}." for lack in (missing or {}).get(figure.number, ())]
+        texts += [
+            f"The summary could not say everything: {lack}."
+            for lack in (missing or {}).get(figure.number, ())
+        ]
         found += [Concern(figure.number, text) for text in dict.fromkeys(texts)]
     return found
 
@@ -68,8 +71,8 @@ def concerns(
 def _whole(study: Study, figures: Sequence[Figure]) -> Iterator[str]:
     if study.story is not None and study.localizer is None:
         yield (
-            "Language units were not compared with random units (figure 5): the study has a section story and no "
-            "section localizer."
+            "Language units were not compared with random units (figure 5): the study has a section story "
+            "and no section localizer."
         )
     for name in ("neuroalign", "python", "machine", "device", "threads", "seed", "versions"):
         values: dict[str, list[int]] = {}
@@ -79,7 +82,8 @@ def _whole(study: Study, figures: Sequence[Figure]) -> Iterator[str]:
             said = "; ".join(f"{value} (figures {joined(numbers)})" for value, numbers in values.items())
             yield f"Not all figures were made with the same {name}: {said}."
     if figures and figures[0].provenance.get("seed") != study.seed:
-        yield f"The configuration has seed {study.seed}, the figures were made with {figures[0].provenance.get('seed')}."
+        used = figures[0].provenance.get("seed")
+        yield f"The configuration has seed {study.seed}, the figures were made with {used}."
 
 
 def _plain(value: Any) -> str:
@@ -90,7 +94,7 @@ def _plain(value: Any) -> str:
 
 def _simulated(figure: Figure) -> Iterator[str]:
     if figure.simulated:
-        yield "Holds simulated data with a planted truth: it shows what the method finds, and nothing of brains."
+        yield "Holds simulated data: it shows what the method finds, and says nothing of brains."
 
 
 def _notes(notes: Mapping[str, Any]) -> Iterator[str]:
@@ -140,8 +144,8 @@ def _draws(params: Mapping[str, Any]) -> Iterator[str]:
         n = params.get(name)
         if isinstance(n, int) and 1 / (1 + n) > 0.05:
             yield (
-                f"With {name} = {n} no p can be below {1 / (1 + n):.3f}: nothing can be significant at .05. Read the "
-                "distributions, or draw more."
+                f"With {name} = {n} no p can be below {1 / (1 + n):.3f}: nothing can be significant at .05. "
+                "Read the distributions, or draw more."
             )
 
 
@@ -151,7 +155,8 @@ def _undefined(figure: Figure) -> Iterator[str]:
             cells = [row[figure.header.index(column)] for row in figure.cells]
             n = cells.count("n/a")
             if n:
-                yield f"{n:,} of {len(cells):,} cells of the column {column} are n/a: undefined, or not of that row."
+                of = f"{len(cells):,} cells of the column {column}"
+                yield f"{n:,} of {of} are n/a: undefined, or not of that row."
 
 
 def _parameters(study: Study, figure: Figure) -> Iterator[str]:
@@ -166,6 +171,6 @@ def _parameters(study: Study, figure: Figure) -> Iterator[str]:
         for key, value in wanted.items():
             if value != figure.params[key]:
                 yield (
-                    f"Made with {name}.{key} = {figure.params[key]}, and the configuration says {value}: run the study "
-                    "again."
+                    f"Made with {name}.{key} = {figure.params[key]}, and the configuration says {value}: run "
+                    "the study again."
                 )

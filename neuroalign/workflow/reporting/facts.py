@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-__all__ = ["Analysis", "Facts", "comparators", "interval", "joined", "points", "share", "signed", "spread"]
+__all__ = [
+    "Analysis",
+    "Facts",
+    "comparators",
+    "interval",
+    "joined",
+    "points",
+    "power",
+    "share",
+    "signed",
+    "spread",
+]
 
 COMPARATORS = {
     "spearman": "Spearman correlation",
@@ -71,6 +82,19 @@ def interval(low: float, high: float, digits: int = 3) -> str:
     if pd.isna(low) or pd.isna(high):
         return ""
     return f" (95 % interval {low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def power(exponent: float) -> str:
+    """Return a power of ten.
+
+    Examples
+    --------
+    >>> power(7.0), power(-2), power(0.5)
+    ('10⁷', '10⁻²', '10^0.5')
+    """
+    if exponent != int(exponent):
+        return f"10^{exponent:g}"
+    return "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def share(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import re
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -39,6 +40,11 @@ class Figure:
     def caption(self) -> str:
         """What is under it."""
         return str(self.about["caption"])
+
+    @property
+    def alt(self) -> str:
+        """What the image is called, and the first sentence of its caption."""
+        return f"Figure {self.number}: {self.title}. {re.split(r'(?<=[.]) ', self.caption, maxsplit=1)[0]}"
 
     @property
     def notes(self) -> dict[str, Any]:

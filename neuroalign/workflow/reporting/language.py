@@ -26,11 +26,11 @@ def _localizer_headline(facts: Facts) -> str:
     whole = facts.table[facts.table["layer"] == "all"]
     mean = whole.groupby(["network", "quantity"])["value"].mean()
     return (
-        f"The selected units differ by d = {points(mean['trained', 'held-out_d'])} on runs that did not select "
-        f"them. Controls: {points(mean['untrained', 'held-out_d'])} in the untrained twin and "
-        f"{points(mean['trained', 'random_d'])} for random units of the same layers. Reliability in place of a "
-        f"ceiling: t of two halves of the runs correlate by {points(mean['trained', 'split_half_r'])}, and their "
-        f"masks have a Dice of {points(mean['trained', 'split_half_dice'])} (chance "
+        f"The selected units differ by d = {points(mean['trained', 'held-out_d'])} on runs that did not "
+        f"select them. Controls: {points(mean['untrained', 'held-out_d'])} in the untrained twin and "
+        f"{points(mean['trained', 'random_d'])} for random units of the same layers. Reliability in place of "
+        f"a ceiling: t of two halves of the runs correlate by {points(mean['trained', 'split_half_r'])}, and "
+        f"their masks have a Dice of {points(mean['trained', 'split_half_dice'])} (chance "
         f"{points(mean['trained', 'split_half_chance'], 3)})."
     )
 
@@ -39,22 +39,22 @@ def _localizer_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
     at_most = "" if params["max_tokens"] is None else f", at most {params['max_tokens']} tokens"
     return (
-        f"Activations of all {notes['n_units']:,} units (block outputs, {POOLED[params['pool']]}{at_most}) of "
-        f"{notes['network']} to {notes['n_stimuli']} stimuli ({params['stimuli']}) in {notes['n_runs']} runs were "
-        f"compared between {params['positive']} and {params['negative']} by Welch's t [@welch1947] on "
-        f"{'absolute' if params['absolute'] else 'signed'} values, as localizers of language models do "
-        f"[@alkhamissi2025]; the {share(params['fraction'])} of units with the largest t were selected. Each run was "
-        "left out in turn: units were selected on the others and measured (Cohen's d) on the one left out, beside "
-        f"{params['n_random']} sets of random units of the same layers. The same was done in the untrained twin, the "
-        "same architecture with random weights. Shares of significant units are corrected by the false discovery "
-        "rate [@benjamini1995]."
+        f"Activations of all {notes['n_units']:,} units (block outputs, {POOLED[params['pool']]}{at_most}) "
+        f"of {notes['network']} to {notes['n_stimuli']} stimuli ({params['stimuli']}) in {notes['n_runs']} "
+        f"runs were compared between {params['positive']} and {params['negative']} by Welch's t [@welch1947] "
+        f"on {'absolute' if params['absolute'] else 'signed'} values, as localizers of language models do "
+        f"[@alkhamissi2025]; the {share(params['fraction'])} of units with the largest t were selected. Each "
+        "run was left out in turn: units were selected on the others and measured (Cohen's d) on the one "
+        f"left out, beside {params['n_random']} sets of random units of the same layers. The same was done "
+        "in the untrained twin, the same architecture with random weights. Shares of significant units are "
+        "corrected by the false discovery rate [@benjamini1995]."
     )
 
 
 def _lesion_question(facts: Facts) -> str:
     return (
-        f"Does {facts.notes['network']} need the {facts.notes['n_language']} selected units to tell good from bad "
-        f"sentences ({facts.params['pairs']}), more than it needs random units?"
+        f"Does {facts.notes['network']} need the {facts.notes['n_language']} selected units to tell good "
+        f"from bad sentences ({facts.params['pairs']}), more than it needs random units?"
     )
 
 
@@ -63,20 +63,22 @@ def _lesion_headline(facts: Facts) -> str:
     own = table.loc["language"]
     kinds = [kind for kind in facts.params["kinds"] if (table["kind"] == kind).any()]
     controls = "; ".join(
-        f"{kind} {spread(table.loc[table['kind'] == kind, 'effect'])}, p {own[f'p_{kind}']:.3f}" for kind in kinds
+        f"{kind} {spread(table.loc[table['kind'] == kind, 'effect'])}, p {own[f'p_{kind}']:.3f}"
+        for kind in kinds
     )
     return (
         f"Without them accuracy is {own['accuracy']:.3f} instead of {table.loc['intact', 'accuracy']:.3f} "
-        f"(chance 0.5), a change of {signed(own['effect'])}{interval(own['low'], own['high'])}. Controls, change "
-        f"under {R} random masks of each kind, median (range): {controls}; no p is below {1 / (1 + R):.3f}."
+        f"(chance 0.5), a change of {signed(own['effect'])}{interval(own['low'], own['high'])}. Controls, "
+        f"change under {R} random masks of each kind, median (range): {controls}; no p is below "
+        f"{1 / (1 + R):.3f}."
     )
 
 
 def _silenced(prefix: str | None) -> str:
     before = f"after the prefix {prefix}" if prefix else "without a prefix"
     return (
-        "Block outputs of the units were set to zero. A pair counts as right where the good sentence has the larger "
-        f"log probability, summed over its tokens, {before}"
+        "Block outputs of the units were set to zero. A pair counts as right where the good sentence has the "
+        f"larger log probability, summed over its tokens, {before}"
     )
 
 
@@ -85,11 +87,12 @@ def _lesion_method(facts: Facts) -> str:
     source = f"{params['pairs']} [@warstadt2020]" if params["pairs"] == "blimp" else params["pairs"]
     some = "" if params["per_paradigm"] is None else f", the first {params['per_paradigm']} of each paradigm"
     return (
-        f"{_silenced(params['prefix'])}; there were {notes['n_items']} pairs ({source}{some}). Intervals are "
+        f"{_silenced(params['prefix'])}; there were {notes['n_items']} pairs, {source}{some}. Intervals are "
         f"bootstraps over pairs ({params['n_bootstrap']:,} draws) [@efron1979]. Each kind of control "
-        f"({joined(params['kinds'])}) had {params['n_controls']} random masks, and p is the share of masks that do at "
-        "least as much, the tested one counted in [@phipson2010]. Outliers are units whose mean absolute activation "
-        f"is over {params['outlier_factor']:g} times the median of their layer [@kovaleva2021]."
+        f"({joined(params['kinds'])}) had {params['n_controls']} random masks, and p is the share of masks "
+        "that do at least as much, the tested one counted in [@phipson2010]. Outliers are units whose mean "
+        f"absolute activation is over {params['outlier_factor']:g} times the median of their layer "
+        "[@kovaleva2021]."
     )
 
 
@@ -112,8 +115,8 @@ def _map_method(facts: Facts) -> str:
     params = facts.params
     return (
         f"Welch's t [@welch1947] of every unit for {_contrast(params)} ({params['stimuli']}, "
-        f"{facts.notes['n_stimuli']['default']} stimuli), in the trained network and in its twin with random weights; "
-        f"the {share(params['fraction'])} with the largest t are marked."
+        f"{facts.notes['n_stimuli']['default']} stimuli), in the trained network and in its twin with random "
+        f"weights; the {share(params['fraction'])} with the largest t are marked."
     )
 
 
@@ -133,18 +136,18 @@ def _preset_headline(facts: Facts) -> str:
     )
     overlap = ""
     if len(own):
-        overlap = (
-            f"Masks of equal size overlap by a Dice of {own.min():.2f} to {own.max():.2f} (chance {chance.max():.3f}). "
-        )
+        overlap = f"Masks of equal size overlap by a Dice of {own.min():.2f} to {own.max():.2f} "
+        overlap += f"(chance {chance.max():.3f}). "
     return f"{overlap}Held-out d, in brackets the untrained twin and random units of the same layers: {each}."
 
 
 def _preset_method(facts: Facts) -> str:
     return (
-        f"The localizers {joined(facts.params['names'])} were put on the same stimuli, beside one whose conditions are "
-        "matched in number of tokens. Overlap (Dice) is given with each one's own rule and with equal "
-        f"numbers of units ({share(facts.notes['fraction'])}); selectivity (Cohen's d) is measured on runs that did "
-        f"not select, beside {facts.params['n_random']} sets of random units of the same layers [@alkhamissi2025]."
+        f"The localizers {joined(facts.params['names'])} were put on the same stimuli, beside one whose "
+        "conditions are matched in number of tokens. Overlap (Dice) is given with each one's own rule and "
+        f"with equal numbers of units ({share(facts.notes['fraction'])}); selectivity (Cohen's d) is "
+        f"measured on runs that did not select, beside {facts.params['n_random']} sets of random units of "
+        "the same layers [@alkhamissi2025]."
     )
 
 
@@ -166,9 +169,9 @@ def _sweep_headline(facts: Facts) -> str:
 def _sweep_method(facts: Facts) -> str:
     sizes = joined(share(f) for f in sorted({*facts.params["fractions"], facts.notes["first"]}))
     return (
-        f"The units with the largest t were silenced, {sizes} of all units, on {facts.notes['n_items']} minimal pairs; "
-        f"{facts.params['n_controls']} random masks of each kind and size, {facts.notes['n_first']} at "
-        f"{share(facts.notes['first'])}; p as in figure 2 [@phipson2010]."
+        f"The units with the largest t were silenced, {sizes} of all units, on {facts.notes['n_items']} "
+        f"minimal pairs; {facts.params['n_controls']} random masks of each kind and size, "
+        f"{facts.notes['n_first']} at {share(facts.notes['first'])}; p as in figure 2 [@phipson2010]."
     )
 
 
@@ -183,10 +186,10 @@ def _paradigm_headline(facts: Facts) -> str:
     random = table[(table["by"] == "field, random masks") & (table["mask"] != "language")]
     control = "; ".join(f"{k} {spread(v['effect'])}" for k, v in random.groupby("mask", sort=False))
     return (
-        f"{(clear['effect'] < 0).sum()} of {len(each)} paradigms lose and {(clear['effect'] > 0).sum()} gain (FDR "
-        f"q < .05); accuracy over all is {notes['language']:.3f} instead of {notes['intact']:.3f}. Control, medians of "
-        f"{notes['n_random']} random masks by field on the pairs of figure 2, median (range) over fields: "
-        f"{control or 'none'}."
+        f"{(clear['effect'] < 0).sum()} of {len(each)} paradigms lose and {(clear['effect'] > 0).sum()} gain "
+        f"(FDR q < .05); accuracy over all is {notes['language']:.3f} instead of {notes['intact']:.3f}. "
+        f"Control, medians of {notes['n_random']} random masks by field on the pairs of figure 2, median "
+        f"(range) over fields: {control or 'none'}."
     )
 
 
@@ -194,9 +197,10 @@ def _paradigm_method(facts: Facts) -> str:
     source = f"{facts.notes['pairs']}{' [@warstadt2020]' if facts.notes['pairs'] == 'blimp' else ''}"
     some = facts.params["per_paradigm"]
     return (
-        f"The {facts.notes['n_units']} units were silenced on {facts.notes['n_items']:,} pairs ({source}"
-        f"{'' if some is None else f', the first {some} of each paradigm'}). Intervals are bootstraps over the pairs "
-        "of a row [@efron1979]; p by sign flips, corrected over rows by the false discovery rate [@benjamini1995]."
+        f"The {facts.notes['n_units']} units were silenced on {facts.notes['n_items']:,} pairs, "
+        f"{source}{'' if some is None else f', the first {some} of each paradigm'}. Intervals are bootstraps "
+        "over the pairs of a row [@efron1979]; p by sign flips, corrected over rows by the false discovery "
+        "rate [@benjamini1995]."
     )
 
 
@@ -212,22 +216,25 @@ def _dissociation_headline(facts: Facts) -> str:
         random = part[part["kind"] != "named"].groupby("kind", sort=False)["effect"].median()
         own = [f"{n} {signed(rows.loc[n, 'effect'])} (random {signed(random[n])})" for n in random.index]
         said.append(f"{task.capitalize()}: intact {rows.loc['intact', 'accuracy']:.3f}, {', '.join(own)}")
-    verdict = "This is a double dissociation" if facts.notes["is_double"] else "This is no double dissociation"
+    verdict = (
+        "This is a double dissociation" if facts.notes["is_double"] else "This is no double dissociation"
+    )
     return (
-        f"{'. '.join(said)}. Interaction {signed(found['interaction'])}{interval(found['low'], found['high'])}, "
-        f"p = {found['p']:.3f}. {verdict}."
+        f"{'. '.join(said)}. Interaction "
+        f"{signed(found['interaction'])}{interval(found['low'], found['high'])}, p = {found['p']:.3f}. "
+        f"{verdict}."
     )
 
 
 def _dissociation_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
     return (
-        f"{notes['n_units']} units each were silenced: the selected ones, and those with the largest t for hard over "
-        f"easy sums ({params['n_sums']} of each; a contrast in the manner of [@fedorenko2013]). Tasks: "
-        f"{notes['n_items']['pairs']} minimal pairs and {notes['n_items']['sequences']} sequences of letters and "
-        f"numbers. {params['n_controls']} random masks had as many units in each layer. The interaction was tested by "
-        f"permutation ({params['n_permutations']:,} draws) [@phipson2010]; a double dissociation needs each set to "
-        "hurt its own task more [@shallice1988]."
+        f"{notes['n_units']} units each were silenced: the selected ones, and those with the largest t for "
+        f"hard over easy sums ({params['n_sums']} of each; a contrast in the manner of [@fedorenko2013]). "
+        f"Tasks: {notes['n_items']['pairs']} minimal pairs and {notes['n_items']['sequences']} sequences of "
+        f"letters and numbers. {params['n_controls']} random masks had as many units in each layer. The "
+        f"interaction was tested by permutation ({params['n_permutations']:,} draws) [@phipson2010]; a "
+        "double dissociation needs each set to hurt its own task more [@shallice1988]."
     )
 
 

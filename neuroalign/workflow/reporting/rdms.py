@@ -11,6 +11,7 @@ from .facts import Analysis, Facts, comparators, interval, joined, points, signe
 __all__ = ["ANALYSES"]
 
 WORDS = {"both": "new people and stimuli", "subject": "new people", "stimulus": "new stimuli"}
+RESAMPLED = {"both": "networks and images", "subject": "networks", "stimulus": "images"}
 INFERENCE = "[@nili2014; @schuett2023]"
 
 
@@ -35,8 +36,9 @@ def _objects_headline(facts: Facts) -> str:
         bounds = part[part["model"] == "noise ceiling"].set_index("subject")["value"]
         above = int((mean["p_fdr"] < 0.05).sum())
         said.append(
-            f"{method.capitalize()}: most alike {best['model']}, {points(best['value'])}{interval(best['low'], best['high'], 2)}; noise "
-            f"ceiling {points(bounds['lower'])} to {points(bounds['upper'])}; control, shuffled stimuli: {above} of "
+            f"{method.capitalize()}: most alike {best['model']}, "
+            f"{points(best['value'])}{interval(best['low'], best['high'], 2)}; noise ceiling "
+            f"{points(bounds['lower'])} to {points(bounds['upper'])}; control, shuffled stimuli: {above} of "
             f"{len(mean)} models do better (FDR q < .05)"
         )
     return f"{'. '.join(said)}."
@@ -46,10 +48,11 @@ def _objects_method(facts: Facts) -> str:
     params = facts.params
     return (
         f"RDMs of {facts.notes['n_subjects']} people and of {_count(facts)} models were compared by "
-        f"{comparators(*params['methods'])} [@kriegeskorte2008]. Intervals are bootstraps over people ({params['n_bootstrap']:,} "
-        f"draws) [@efron1979]; p by permutation of the stimuli ({params['n_permutations']:,} draws, one-sided) "
-        "[@phipson2010], corrected over models by the false discovery rate [@benjamini1995]; noise ceiling by leaving one "
-        "person out (lower) and by the mean of all (upper) [@nili2014]."
+        f"{comparators(*params['methods'])} [@kriegeskorte2008]. Intervals are bootstraps over people "
+        f"({params['n_bootstrap']:,} draws) [@efron1979]; p by permutation of the stimuli "
+        f"({params['n_permutations']:,} draws, one-sided) [@phipson2010], corrected over models by the false "
+        "discovery rate [@benjamini1995]; noise ceiling by leaving one person out (lower) and by the mean of "
+        "all (upper) [@nili2014]."
     )
 
 
@@ -61,15 +64,15 @@ def _maps_question(facts: Facts) -> str:
 def _maps_headline(facts: Facts) -> str:
     stress = joined(f"{value:.2f} ({name})" for name, value in facts.notes["stress"].items())
     return (
-        f"A description without a test. Stress of the arrangements in the plane: {stress}; what it leaves out is large "
-        "above .2."
+        f"A description without a test. Stress of the arrangements in the plane: {stress}; what it leaves "
+        "out is large above .2."
     )
 
 
 def _maps_method(facts: Facts) -> str:
     return (
-        f"Mean RDM over {facts.notes['n_subjects']} people ({facts.notes['rdms']}). The stimuli were placed in the plane by "
-        "metric multidimensional scaling [@borg2005]."
+        f"Mean RDM over {facts.notes['n_subjects']} people ({facts.notes['rdms']}). The stimuli were placed "
+        "in the plane by metric multidimensional scaling [@borg2005]."
     )
 
 
@@ -94,10 +97,11 @@ def _inferred(facts: Facts, pairwise: str, above: str, kind: str) -> list[str]:
         rows = part[(part["quantity"] == pairwise) & (part["model"] != part["other"])]
         n = len(value["estimate"])
         said.append(
-            f"{method.capitalize()}: most alike {best}, {points(value['estimate'][best])}"
-            f"{interval(value['low'][best], value['high'][best], 2)}; noise ceiling {points(bounds['lower'])} to "
-            f"{points(bounds['upper'])}; {int((value[above] < 0.05).sum())} of {n} are above 0 and "
-            f"{_pairs(rows)} of {n * (n - 1) // 2} differences hold ({kind} < .05)"
+            f"{method.capitalize()}: most alike {best}, "
+            f"{points(value['estimate'][best])}{interval(value['low'][best], value['high'][best], 2)}; noise "
+            f"ceiling {points(bounds['lower'])} to {points(bounds['upper'])}; "
+            f"{int((value[above] < 0.05).sum())} of {n} are above 0 and {_pairs(rows)} of {n * (n - 1) // 2} "
+            f"differences hold ({kind} < .05)"
         )
     return said
 
@@ -118,15 +122,15 @@ def _inference_method(facts: Facts) -> str:
     params = facts.params
     return (
         f"RDMs compared by {comparators(*params['methods'])}; {params['n_draws']:,} bootstrap draws of "
-        f"{WORDS[params['resample']]}, with the corrected variance and t {INFERENCE}; permutation of the stimuli "
-        f"({params['n_permutations']:,} draws) [@phipson2010]; all p corrected by the false discovery rate [@benjamini1995]."
+        f"{WORDS[params['resample']]}, with the corrected variance and t {INFERENCE}; permutation of the "
+        f"stimuli ({params['n_permutations']:,} draws) [@phipson2010]; all p corrected by the false "
+        "discovery rate [@benjamini1995]."
     )
 
 
 def _behaviour_question(facts: Facts) -> str:
-    return (
-        f"Who predicts the similarity judgements of {facts.notes['n_people']} people: human IT, monkey IT, or a model?"
-    )
+    people = facts.notes["n_people"]
+    return f"Who predicts the similarity judgements of {people} people: human IT, monkey IT, or a model?"
 
 
 def _behaviour_headline(facts: Facts) -> str:
@@ -134,7 +138,9 @@ def _behaviour_headline(facts: Facts) -> str:
     inference = _inferred(facts._replace(table=whole), "p_max pairwise", "p_max against 0", "family-wise p")
     said = []
     for method, words in zip(facts.params["methods"], inference, strict=True):
-        own = whole[(whole["method"] == method) & (whole["quantity"] == "estimate")].set_index("model")["value"]
+        own = whole[(whole["method"] == method) & (whole["quantity"] == "estimate")].set_index("model")[
+            "value"
+        ]
         said.append(f"{words}; human IT {points(own['human IT'])}, monkey IT {points(own['monkey IT'])}")
     return f"{'. '.join(said)}."
 
@@ -143,15 +149,17 @@ def _behaviour_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
     return (
         f"RDMs of {notes['n_people']} people's judgements against {notes['n_candidates']} candidates, by "
-        f"{comparators(*params['methods'])}; {params['n_draws']:,} bootstrap draws of {WORDS[params['resample']]}, with the "
-        f"corrected variance and t {INFERENCE}; {params['n_permutations']:,} orders of the stimuli [@phipson2010]; p from "
-        "the maximum over the tests of a family [@westfall1993]. Inside sets of pairs, stimuli change places within their "
+        f"{comparators(*params['methods'])}; {params['n_draws']:,} bootstrap draws of "
+        f"{WORDS[params['resample']]}, with the corrected variance and t {INFERENCE}; "
+        f"{params['n_permutations']:,} orders of the stimuli [@phipson2010]; p from the maximum over the "
+        "tests of a family [@westfall1993]. Inside sets of pairs, stimuli change places within their "
         "category, and candidates are compared by sign flips over people [@fisher1935]."
     )
 
 
 def _layers_question(facts: Facts) -> str:
-    return f"Can the layer of a network be told from its RDM, by {joined(facts.params['metrics'])} and with noise?"
+    metrics = joined(facts.params["metrics"])
+    return f"Can the layer of a network be told from its RDM, by {metrics} and with noise?"
 
 
 def _layers_headline(facts: Facts) -> str:
@@ -162,8 +170,8 @@ def _layers_headline(facts: Facts) -> str:
         chosen, rank = rows.loc["chosen"], rows.loc["rank", "value"]
         gain = f"{signed(chosen['gain'], 2)}{interval(chosen['gain_low'], chosen['gain_high'], 2)}"
         said.append(
-            f"{metric}, noise {noise:g}: chosen thresholds {points(chosen['value'])}; control, rank RDM {points(rank)}; "
-            f"gain {gain}"
+            f"{metric}, noise {noise:g}: chosen thresholds {points(chosen['value'])}; control, rank RDM "
+            f"{points(rank)}; gain {gain}"
         )
     return f"Accuracy (chance {points(table['chance'].iloc[0])}). {'; '.join(said)}."
 
@@ -171,12 +179,14 @@ def _layers_headline(facts: Facts) -> str:
 def _layers_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
     return (
-        f"{notes['n_networks']} networks of {notes['n_layers']} layers were trained for {params['epochs']} epochs with "
-        f"different seeds. RDMs ({joined(params['metrics'])}) of {notes['n_images']} images, with simulated noise of "
-        f"{joined(f'{x:g}' for x in params['noise'])} times a layer's spread, were transformed by pairs of thresholds in steps of "
-        f"{params['step']:g} [@lin_topology] and given to the nearest mean of the other networks; thresholds were chosen "
-        f"inside these. Intervals: {notes['n_bootstrap']} bootstrap draws of "
-        f"{ {'both': 'networks and images', 'subject': 'networks', 'stimulus': 'images'}[notes['resampled']] } [@efron1979]."
+        f"{notes['n_networks']} networks of {notes['n_layers']} layers were trained for {params['epochs']} "
+        f"epochs with different seeds. RDMs ({joined(params['metrics'])}) of {notes['n_images']} images, "
+        f"with simulated noise of {joined(f'{x:g}' for x in params['noise'])} times a layer's spread, were "
+        f"transformed by pairs of thresholds in steps of {params['step']:g} [@lin_topology] and given to the "
+        "nearest mean of the other networks; thresholds were chosen inside these. Intervals: "
+        f"{notes['n_bootstrap']} bootstrap draws of "
+        f"{RESAMPLED[notes['resampled']]} "
+        "[@efron1979]."
     )
 
 
@@ -188,9 +198,10 @@ def _known_question(facts: Facts) -> str:
 def _known_headline(facts: Facts) -> str:
     rings, test = facts.notes["rings"], facts.notes["agtdm"]
     return (
-        f"A flat and a twisted ring agree by {rings['hops']:.3f} in hops; control, by {rings['rank']:.3f} in rank RDMs. A "
-        f"noisy circle (simulated): {test['statistic']:.2f}, p = {test['p']:.3f}; control, plain distance correlation: "
-        f"{test['distance_correlation']:.2f}, p = {test['p_distance_correlation']:.3f}. Toys have no noise ceiling."
+        f"A flat and a twisted ring agree by {rings['hops']:.3f} in hops; control, by {rings['rank']:.3f} in "
+        f"rank RDMs. A noisy circle (simulated): {test['statistic']:.2f}, p = {test['p']:.3f}; control, "
+        f"plain distance correlation: {test['distance_correlation']:.2f}, p = "
+        f"{test['p_distance_correlation']:.3f}. Toys have no noise ceiling."
     )
 
 
@@ -198,14 +209,16 @@ def _known_method(facts: Facts) -> str:
     brains = joined(facts.notes["brains"])
     people = f" People were told apart from RDMs of {brains} by every summary." if brains else ""
     return (
-        "Toy curves and rings of known topology were compared by geo-topological transforms and geodesics [@lin_topology]. "
-        "Dependence of two coordinates: the largest distance correlation [@szekely2014] over pairs of thresholds "
-        f"[@lin2018], against {facts.notes['agtdm']['n_permutations']} permutations with the maximum taken in each.{people}"
+        "Toy curves and rings of known topology were compared by geo-topological transforms and geodesics "
+        "[@lin_topology]. Dependence of two coordinates: the largest distance correlation [@szekely2014] "
+        f"over pairs of thresholds [@lin2018], against {facts.notes['agtdm']['n_permutations']} permutations "
+        f"with the maximum taken in each.{people}"
     )
 
 
 def _own_question(facts: Facts) -> str:
-    return f"{facts.notes['data']}: which models or layers are like the RDMs of {facts.notes['n_subjects']} people?"
+    people = f"{facts.notes['n_subjects']} people"
+    return f"{facts.notes['data']}: which models or layers are like the RDMs of {people}?"
 
 
 def _own_headline(facts: Facts) -> str:
@@ -218,8 +231,10 @@ def _own_headline(facts: Facts) -> str:
         best = scored.loc[scored["value"].idxmax()]
         bounds = part[part["kind"] == "ceiling"].set_index("name")["value"]
         said.append(
-            f"{roi}: most alike {best['name']}, {points(best['value'])}{interval(best['low'], best['high'], 2)}, FDR q = "
-            f"{points(best['p_fdr'], 3)}{_null(best)}; noise ceiling {points(bounds['lower'])} to {points(bounds['upper'])}"
+            f"{roi}: most alike {best['name']}, "
+            f"{points(best['value'])}{interval(best['low'], best['high'], 2)}, FDR q = "
+            f"{points(best['p_fdr'], 3)}{_null(best)}; noise ceiling {points(bounds['lower'])} to "
+            f"{points(bounds['upper'])}"
         )
     return f"{'. '.join(said)}."
 
@@ -227,19 +242,25 @@ def _own_headline(facts: Facts) -> str:
 def _null(row: Any) -> str:
     if pd.isna(row["null_low"]):
         return ""
-    return f"; control, shuffled stimuli {points(row['null_low'])} to {points(row['null_high'])} (5th to 95th percentile)"
+    ends = f"{points(row['null_low'])} to {points(row['null_high'])}"
+    return f"; control, shuffled stimuli {ends} (5th to 95th percentile)"
 
 
 def _own_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
-    noise = "" if notes["noise"] == "none" else f", noise-normalised ({notes['noise']}) [@walther2016; @schaefer2005]"
+    noise = (
+        ""
+        if notes["noise"] == "none"
+        else f", noise-normalised ({notes['noise']}) [@walther2016; @schaefer2005]"
+    )
     cross = " [@walther2016]" if notes["metric"] == "crossnobis" and not noise else ""
     how = {"whitened-cosine": " [@diedrichsen2020]", "rho-a": " [@schuett2023]", "tau-a": " [@nili2014]"}
     return (
-        f"RDMs ({notes['metric']}{noise}{cross}) of {notes['n_stimuli']} stimuli and {notes['n_subjects']} people were "
-        f"compared by {comparators(params['method'])}{how.get(params['method'], '')} [@kriegeskorte2008]; {params['n_draws']:,} bootstrap draws of "
-        f"{WORDS[params['resample']]} {INFERENCE}, {params['n_permutations']:,} orders of the stimuli [@phipson2010], "
-        "corrected by the false discovery rate [@benjamini1995]."
+        f"RDMs ({notes['metric']}{noise}{cross}) of {notes['n_stimuli']} stimuli and {notes['n_subjects']} "
+        f"people were compared by {comparators(params['method'])}{how.get(params['method'], '')} "
+        f"[@kriegeskorte2008]; {params['n_draws']:,} bootstrap draws of {WORDS[params['resample']]} "
+        f"{INFERENCE}, {params['n_permutations']:,} orders of the stimuli [@phipson2010], corrected by the "
+        "false discovery rate [@benjamini1995]."
     )
 
 

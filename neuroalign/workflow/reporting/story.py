@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import Analysis, Facts, comparators, interval, joined, points
+from .facts import Analysis, Facts, comparators, interval, joined, points, power
 
 __all__ = ["ANALYSES"]
 
@@ -22,8 +22,8 @@ def _whose(notes: Mapping[str, Any]) -> str:
 
 def _encoding_question(facts: Facts) -> str:
     return (
-        f"How well do the layers of {facts.notes['network']} predict {_whose(facts.notes)} to a story, beside the "
-        "untrained network, low-level features and the noise ceiling?"
+        f"How well do the layers of {facts.notes['network']} predict {_whose(facts.notes)} to a story, "
+        "beside the untrained network, low-level features and the noise ceiling?"
     )
 
 
@@ -36,8 +36,8 @@ def _encoding_headline(facts: Facts) -> str:
         base, top = (part.loc[part["network"] == name, "value"].mean() for name in ("baseline", "ceiling"))
         best = {name: f"{mean[name].max():.2f} (layer {mean[name].idxmax()})" for name in TWINS}
         said.append(
-            f"{score.capitalize()}: {best['trained']}; controls: untrained {best['untrained']}, low-level baseline "
-            f"{points(base)}; noise ceiling {points(top)}"
+            f"{score.capitalize()}: {best['trained']}; controls: untrained {best['untrained']}, low-level "
+            f"baseline {points(base)}; noise ceiling {points(top)}"
         )
     return (
         "Held-out correlation, mean over regions at the best layer (chosen on these data, so a little high). "
@@ -50,20 +50,21 @@ def _design(params: Mapping[str, Any]) -> str:
     return (
         f"Word activations (context {params['context']} tokens, stride {params['stride']}; tokens of a word "
         f"{POOLED[params['pool']]}) were {OVER[params['downsample']]} in each volume and delayed by "
-        f"{joined(params['delays'])} volumes. Ridge regression [@hoerl1970] had one penalty a target [@duprelatour2022] "
-        f"of {alphas['n']} from 10^{alphas['low']:g} to 10^{alphas['high']:g}, chosen inside the training rows; "
-        f"{params['n_folds']} contiguous test blocks, {params['purge']} volumes left out beside each"
+        f"{joined(params['delays'])} volumes. Ridge regression [@hoerl1970] had one penalty a target "
+        f"[@duprelatour2022] of {alphas['n']} from {power(alphas['low'])} to {power(alphas['high'])}, chosen "
+        f"inside the training rows; {params['n_folds']} contiguous test blocks, {params['purge']} volumes "
+        "left out beside each"
     )
 
 
 def _encoding_method(facts: Facts) -> str:
     return (
-        f"{_source(facts)} {_design(facts.params)}. Targets: the mean over listeners of each region; and each "
-        "listener's region, with weights fitted to the mean of the other listeners and scored on the one left out. "
-        f"Intervals are bootstraps over listeners ({facts.params['n_bootstrap']:,} draws) [@efron1979]. Noise ceilings: "
-        "inter-subject correlation for listeners [@hasson2004; @nastase2019], the square root of the split-half "
-        "reliability for the mean [@spearman1910; @brown1910]. The untrained twin has the same architecture with "
-        "random weights."
+        f"{_source(facts)} {_design(facts.params)}. Targets: the mean over listeners of each region; and "
+        "each listener's region, with weights fitted to the mean of the other listeners and scored on the "
+        f"one left out. Intervals are bootstraps over listeners ({facts.params['n_bootstrap']:,} draws) "
+        "[@efron1979]. Noise ceilings: inter-subject correlation for listeners [@hasson2004; @nastase2019], "
+        "the square root of the split-half reliability for the mean [@spearman1910; @brown1910]. The "
+        "untrained twin has the same architecture with random weights."
     )
 
 
@@ -74,51 +75,53 @@ def _source(facts: Facts) -> str:
     known = params["simulation"]
     snr = joined(f"{roi} {value:g}" for roi, value in known["snr"].items())
     return (
-        f"{notes['n_times']} volumes of {known['n_subjects']} listeners were simulated every {known['tr']:g} s from the "
-        f"layer at {known['planted_depth']:g} of the depth of the trained network, with noise of autocorrelation "
-        f"{known['phi']:g} and signal-to-noise ratios {snr} by region, under the canonical haemodynamic response "
-        "[@friston1998]."
+        f"{notes['n_times']} volumes of {known['n_subjects']} listeners were simulated every {known['tr']:g} "
+        f"s from the layer at {known['planted_depth']:g} of the depth of the trained network, with noise of "
+        f"autocorrelation {known['phi']:g} and signal-to-noise ratios {snr} by region, under the canonical "
+        "haemodynamic response [@friston1998]."
     )
 
 
 def _windows_question(facts: Facts) -> str:
     return (
-        f"Are stretches of {facts.notes['window_seconds']:g} s of the story as alike in {facts.notes['network']} as in "
-        f"{_whose(facts.notes)}?"
+        f"Are stretches of {facts.notes['window_seconds']:g} s of the story as alike in "
+        f"{facts.notes['network']} as in {_whose(facts.notes)}?"
     )
 
 
 def _windows_headline(facts: Facts) -> str:
-    rows = {name: part for name, part in facts.table.groupby("network", sort=False)}
+    rows = dict(list(facts.table.groupby("network", sort=False)))
     best = {name: rows[name].loc[rows[name]["value"].idxmax()] for name in TWINS}
     bounds = rows["ceiling"].set_index("layer")["value"]
     base = joined(f"{row['layer']} {points(row['value'], 3)}" for _, row in rows["baseline"].iterrows())
     top = best["trained"]
     return (
-        f"Mean {comparators(facts.params['method'])} over listeners at the best layer (chosen on these data): "
-        f"{points(top['value'], 3)}{interval(top['low'], top['high'])}, layer {top['depth']}. Controls: untrained "
-        f"{points(best['untrained']['value'], 3)}; RDMs of what is not language: {base}. Noise ceiling "
-        f"{points(bounds['lower'], 3)} to {points(bounds['upper'], 3)}."
+        f"Mean {comparators(facts.params['method'])} over listeners at the best layer (chosen on these "
+        f"data): {points(top['value'], 3)}{interval(top['low'], top['high'])}, layer {top['depth']}. "
+        f"Controls: untrained {points(best['untrained']['value'], 3)}; RDMs of what is not language: {base}. "
+        f"Noise ceiling {points(bounds['lower'], 3)} to {points(bounds['upper'], 3)}."
     )
 
 
 def _windows_method(facts: Facts) -> str:
     params, notes = facts.params, facts.notes
     return (
-        f"{_source(facts)} The story was cut into {notes['n_windows']} windows of {notes['window_seconds']:g} s. A "
-        "listener's RDM holds correlation distances of windows (volumes by regions), a layer's those of word activations "
-        "under the canonical haemodynamic response [@friston1998], averaged in the window [@kriegeskorte2008]. RDMs were "
-        f"compared by {comparators(params['method'])}; intervals are bootstraps over listeners ({params['n_bootstrap']:,} draws) "
-        "[@efron1979]; the noise ceiling is the similarity of a listener to the mean of the others and of all [@nili2014]. "
-        "Windows follow one another and are not exchangeable, so no p is given."
+        f"{_source(facts)} The story was cut into {notes['n_windows']} windows of "
+        f"{notes['window_seconds']:g} s. A listener's RDM holds correlation distances of windows (volumes by "
+        "regions), a layer's those of word activations under the canonical haemodynamic response "
+        "[@friston1998], averaged in the window [@kriegeskorte2008]. RDMs were compared by "
+        f"{comparators(params['method'])}; intervals are bootstraps over listeners "
+        f"({params['n_bootstrap']:,} draws) [@efron1979]; the noise ceiling is the similarity of a listener "
+        "to the mean of the others and of all [@nili2014]. Windows follow one another and are not "
+        "exchangeable, so no p is given."
     )
 
 
 def _units_question(facts: Facts) -> str:
     notes = facts.notes
     return (
-        f"Do the {notes['n_units']} selected units of {notes['network']} predict {_whose(notes)} better than random "
-        "units of the same layers?"
+        f"Do the {notes['n_units']} selected units of {notes['network']} predict {_whose(notes)} better than "
+        "random units of the same layers?"
     )
 
 
@@ -132,25 +135,26 @@ def _units_headline(facts: Facts) -> str:
         where = "" if len(own) == 1 else f", p < .05 in {below} of {len(own)} regions"
         p = f", p = {own['p'].iloc[0]:.3f}" if len(own) == 1 else ""
         said.append(
-            f"{score[0].upper()}{score[1:]}: {points(own['value'].mean())}; control, random units: median {points(random.median())}{where}{p}; "
-            f"noise ceiling {points(top)}"
+            f"{score[0].upper()}{score[1:]}: {points(own['value'].mean())}; control, random units: median "
+            f"{points(random.median())}{where}{p}; noise ceiling {points(top)}"
         )
     return f"Mean over regions. {'. '.join(said)}. p is not corrected for the number of regions."
 
 
 def _units_method(facts: Facts) -> str:
     return (
-        f"{_source(facts)} {_design(facts.params)}. The same was done with {facts.notes['n_random']} random sets that "
-        "have as many units in each layer; p is the share of sets that do at least as well, one-sided, the tested one "
-        f"counted in [@phipson2010]. RDMs of windows of {facts.notes['window_seconds']:g} s were compared by "
-        f"{comparators(facts.params['method'])} [@kriegeskorte2008]."
+        f"{_source(facts)} {_design(facts.params)}. The same was done with {facts.notes['n_random']} random "
+        "sets that have as many units in each layer; p is the share of sets that do at least as well, "
+        "one-sided, the tested one counted in [@phipson2010]. RDMs of windows of "
+        f"{facts.notes['window_seconds']:g} s were compared by {comparators(facts.params['method'])} "
+        "[@kriegeskorte2008]."
     )
 
 
 def _bands_question(facts: Facts) -> str:
     return (
-        f"What does layer {facts.notes['layer']} of {facts.notes['network']} explain of {_whose(facts.notes)} to a "
-        "story that low-level and lexical features do not?"
+        f"What does layer {facts.notes['layer']} of {facts.notes['network']} explain of "
+        f"{_whose(facts.notes)} to a story that low-level and lexical features do not?"
     )
 
 
@@ -161,13 +165,13 @@ def _bands_headline(facts: Facts) -> str:
     above = {name: int((tests.loc[tests["network"] == name, "value"] < 0.05).sum()) for name in TWINS}
     n = tests["roi"].nunique()
     said = [
-        f"{name}: joint {points(mean[name, 'joint'], 3)}, of which the model alone {points(mean[name, 'model'], 3)}; "
-        f"above chance in {above[name]} of {n} regions"
+        f"{name}: joint {points(mean[name, 'joint'], 3)}, of which the model alone "
+        f"{points(mean[name, 'model'], 3)}; above chance in {above[name]} of {n} regions"
         for name in TWINS
     ]
     return (
-        f"Held-out explained variance of the group mean, mean over regions. {said[0]}. Control, {said[1]}. Noise ceiling "
-        f"{points(mean['ceiling', 'ceiling'], 3)}."
+        f"Held-out explained variance of the group mean, mean over regions. {said[0]}. Control, {said[1]}. "
+        f"Noise ceiling {points(mean['ceiling', 'ceiling'], 3)}."
     )
 
 
@@ -175,13 +179,15 @@ def _bands_method(facts: Facts) -> str:
     notes, params, story = facts.notes, facts.params, facts.notes["story"]
     alphas = story["alphas"]
     return (
-        f"Feature spaces of {joined(f'{n} ({size})' for n, size in notes['n_features'].items())} columns, the layer chosen "
-        f"beforehand at {params['depth']:g} of the depth. Every union of spaces was fitted anew by banded ridge "
-        f"[@nunezelizalde2019; @duprelatour2022] with {params['n_candidates']} candidate weights and {alphas['n']} penalties "
-        f"from 10^{alphas['low']:g} to 10^{alphas['high']:g}; {story['n_folds']} contiguous folds, {story['purge']} volumes "
-        "left out beside each. Explained variance on held-out rows was taken apart by inclusion and exclusion "
-        f"[@nimon2013; @lescroart2015]. Intervals are bootstraps over listeners ({story['n_bootstrap']:,} draws) [@efron1979]. "
-        f"Tests permute blocks of {joined(f'{n} volumes ({twin})' for twin, n in notes['block'].items())} "
+        f"Feature spaces of {joined(f'{n} ({size})' for n, size in notes['n_features'].items())} columns, "
+        f"the layer chosen beforehand at {params['depth']:g} of the depth. Every union of spaces was fitted "
+        f"anew by banded ridge [@nunezelizalde2019; @duprelatour2022] with {params['n_candidates']} "
+        f"candidate weights and {alphas['n']} penalties from {power(alphas['low'])} to "
+        f"{power(alphas['high'])}; {story['n_folds']} contiguous folds, {story['purge']} volumes left out "
+        "beside each. Explained variance on held-out rows was taken apart by inclusion and exclusion "
+        f"[@nimon2013; @lescroart2015]. Intervals are bootstraps over listeners ({story['n_bootstrap']:,} "
+        "draws) [@efron1979]. Tests permute blocks of "
+        f"{joined(f'{n} volumes ({twin})' for twin, n in notes['block'].items())} "
         f"({params['n_permutations']} draws), with the maximum over regions [@adolf2014; @nichols2002]."
     )
 

@@ -33,6 +33,7 @@ TASKS = {
 RELATIONS = (MAIN, "shares easy", "shares hard", "shares neither", UNTRAINED)
 BETWEEN = ("euclidean", "z-scored", "whitened")
 FOLDS = 6
+NONE = "none"
 
 
 def bias(paths: Paths) -> None:
@@ -80,19 +81,10 @@ def _labelled(found: Networks, section: Bias, seed: int) -> xr.DataArray:
     )
 
 
-def _rows(measure: str, task: str, feature: str, values: Any, **more: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": "network",
-            "measure": measure,
-            "task": task,
-            "feature": feature,
-            "seed": i,
-            "value": float(v),
-            **more,
-        }
-        for i, v in enumerate(np.asarray(values))
-    ]
+def _rows(measure: str, task: str, feature: str, values: Any, *, option: str = NONE) -> list[dict[str, Any]]:
+    """Return a row a network."""
+    about = {"kind": "network", "measure": measure, "task": task, "feature": feature, "option": option}
+    return [about | {"seed": i, "value": float(value)} for i, value in enumerate(np.asarray(values))]
 
 
 def _accuracies(networks: dict[str, Networks]) -> list[dict[str, Any]]:
@@ -111,6 +103,9 @@ def _measured(patterns: xr.DataArray, task: str) -> list[dict[str, Any]]:
         shares = geometry.variance_explained(patterns, list(FEATURES), standardize=standardize).alone
         for feature in FEATURES:
             rows += _rows(name, task, feature, shares.sel(feature=feature))
+    parts = patterns.assign_coords(bits=("stimulus", _bits(patterns, "hard 1")))
+    gained = geometry.variance_explained(parts, ["hard 1", "bits"]).sequential.sel(feature="bits")
+    rows += _rows("variance", task, "hard 1, its bits", gained)
     for feature in FEATURES:
         rows += _rows("decoding", task, feature, _decoded(patterns, feature))
         rows += _rows("gdv", task, feature, geometry.discrimination_value(patterns, feature).gdv)
@@ -125,8 +120,13 @@ def _measured(patterns: xr.DataArray, task: str) -> list[dict[str, Any]]:
         rows += _rows("generalisation", task, feature, found.accuracy.sel(dichotomy=feature))
         score = geometry.parallelism_score(both, "condition", side).score
         rows += _rows("parallelism", task, feature, score.sel(dichotomy=feature))
-    rows += _rows("dimensions", task, "", geometry.participation_ratio(patterns))
+    rows += _rows("dimensions", task, NONE, geometry.participation_ratio(patterns))
     return rows
+
+
+def _bits(patterns: xr.DataArray, feature: str) -> list[str]:
+    """Return the bits of each stimulus that a feature is made of, as a class of their own."""
+    return ["".join(name[i] for i in FEATURES[feature]) for name in patterns["stimulus"].values.tolist()]
 
 
 def _pair(patterns: xr.DataArray, first: str, second: str) -> tuple[list[str], list[str]]:
@@ -164,7 +164,8 @@ def _rdms(patterns: xr.DataArray, noise: float, rng: np.random.Generator) -> dic
 def _whitened(patterns: xr.DataArray) -> xr.DataArray:
     """Return patterns of which no direction has more variance over stimuli than another."""
     live = patterns.isel(unit=np.flatnonzero(~stats.is_constant(patterns.values)))
-    return rsa.whiten(live, live.drop_vars(list(FEATURES)) - live.mean("stimulus"))
+    rows = (live - live.mean("stimulus")).drop_vars(["stimulus", *FEATURES]).rename(stimulus="time")
+    return rsa.whiten(live, rows)
 
 
 def _model_rdms(patterns: xr.DataArray) -> xr.DataArray:
@@ -211,15 +212,14 @@ def _between(
             found = rsa.compare(options[MAIN][option], others[option], method).values
             if relation == MAIN:
                 found = found[~np.eye(len(found), dtype=bool)].reshape(len(found), -1)
-            rows += _rows("between", relation, "", found.mean(axis=1), option=option)
+            rows += _rows("between", relation, NONE, found.mean(axis=1), option=option)
     return rows
 
 
 def _means(table: pd.DataFrame, section: Bias, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Return the mean over networks of every measure, with a bootstrap interval over networks."""
     keys = ["measure", "task", "feature", "option"]
-    wide = table.fillna({"option": ""}).pivot_table(index="seed", columns=keys, values="value", dropna=False)
-    wide = wide.dropna(axis=1, how="all")
+    wide = table.pivot_table(index="seed", columns=keys, values="value")
     values = wide.to_numpy()
     found = stats.bootstrap(lambda i: values[i].mean(axis=0), len(values), n=section.n_bootstrap, rng=rng)
     parts = zip(wide.columns, found.estimate, found.lower, found.upper, strict=True)
@@ -230,8 +230,8 @@ def _means(table: pd.DataFrame, section: Bias, rng: np.random.Generator) -> list
 
 
 def _tests(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return p of easy against hard in the main networks, a measure each: signs flipped over networks, FDR."""
-    main = table[(table["task"] == MAIN) & table["feature"].isin(TASKS[MAIN])].fillna({"option": ""})
+    """Return p of easy against hard in the main networks, a measure each: signs flipped, FDR."""
+    main = table[(table["task"] == MAIN) & table["feature"].isin(TASKS[MAIN])]
     easy, hard = (
         main[main["feature"] == name].set_index(["measure", "option", "seed"])["value"]
         for name in TASKS[MAIN]

@@ -20,7 +20,7 @@ from .common import write_values
 __all__ = ["topography"]
 
 TRAINED, CONTROL, UNTRAINED = "topographic", "control", "untrained"
-CLASSES, SENTENCES = "nouns - verbs", "sentences - word lists"
+CLASSES, SENTENCES = "nouns - verbs", "sentences - lists"
 # Frequent words of BLiMP that are mostly one or the other.
 NOUNS = """
 men women children teachers guests students senators doctors cashiers girls ladies waitresses
@@ -145,33 +145,44 @@ def _measured(
     """Return the maps as rows, and what is measured of each with its null."""
     graph = spatial.lattice(section.shape)
     kernel = spatial.gaussian_kernel(spatial.lattice_positions(section.shape), fwhm=section.fwhm)
+    place = np.unravel_index(np.arange(graph.shape[0]), section.shape)
     parts, rows = [], []
     for (contrast, blocks), block in itertools.product(maps.items(), range(section.n_blocks)):
         raw = blocks[block]
         smooth = spatial.smooth(raw, kernel).values
-        about = {"contrast": contrast, "block": block + 1}
-        place = dict(
-            zip(("row", "column"), np.unravel_index(np.arange(len(raw)), section.shape), strict=True)
-        )
-        columns = {"unit": np.arange(len(raw)), **place, "t": raw, "smoothed": smooth}
-        parts.append(pd.DataFrame({"kind": "map", **about, **columns}))
         # The units change places; where the map is smoothed, each draw is smoothed in the same way.
-        draws = spatial.shuffled(raw, section.n_permutations, rng=rng)
-        smoothed = spatial.smooth(draws, kernel)
+        draws = spatial.shuffled(raw, section.n_permutations, rng=rng).values
+        smoothed = spatial.smooth(draws, kernel).values
         measures = {
-            "raw": [spatial.moran(each, graph).statistic for each in (raw, draws)],
-            "smoothed": [spatial.moran(each, graph).statistic for each in (smooth, smoothed)],
-            "cluster": [_largest(each, graph, section.quantile) for each in (smooth, smoothed.values)],
+            "raw": [spatial.moran(each, graph).statistic.values for each in (raw, draws)],
+            "smoothed": [spatial.moran(each, graph).statistic.values for each in (smooth, smoothed)],
+            "cluster": [_largest(each, graph, section.quantile) for each in (raw, draws)],
         }
+        about = {"contrast": contrast, "block": block + 1}
+        columns = {"unit": np.arange(len(raw)), "row": place[0], "column": place[1], "t": raw}
+        columns |= {"smoothed": smooth, "in cluster": _in_cluster(raw, graph, section.quantile) * 1.0}
+        parts.append(pd.DataFrame({"kind": "map", **about, **columns}))
         width = float(spatial.fwhm(raw, graph))
         for name, (value, null) in measures.items():
             low, high = np.quantile(null, [0.025, 0.975])
-            p = float(stats.p_value(value, null))
-            found = {"value": float(value), "p": p, "null low": low, "null high": high, "fwhm": width}
-            rows.append({"kind": "measure", "measure": name, **about, **found})
+            found = {"value": float(value), "p": float(stats.p_value(value, null)), "fwhm": width}
+            rows.append(
+                {"kind": "measure", "measure": name, **about, **found, "null low": low, "null high": high}
+            )
     return [*parts, pd.DataFrame(rows)]
 
 
-def _largest(maps: np.ndarray, graph: Any, quantile: float) -> Any:
-    """Return the size of each map's largest cluster of units above its own quantile."""
-    return spatial.largest_cluster(maps, graph, threshold=np.quantile(maps, quantile, axis=-1))
+def _largest(maps: np.ndarray, graph: Any, quantile: float) -> np.ndarray:
+    """Return the size of each map's largest cluster, of units above a quantile or below 1 - it, (n_maps,)."""
+    sizes = [
+        spatial.largest_cluster(side, graph, threshold=np.quantile(side, quantile, axis=-1)).values
+        for side in (maps, -maps)
+    ]
+    return np.maximum(*sizes)
+
+
+def _in_cluster(values: np.ndarray, graph: Any, quantile: float) -> np.ndarray:
+    """Return which units (n_units,) that cluster of one map has."""
+    sides = np.stack([values, -values])
+    labels = spatial.clusters(sides, graph, threshold=np.quantile(sides, quantile, axis=-1)).values == 1
+    return labels[int(labels.sum(axis=1).argmax())]

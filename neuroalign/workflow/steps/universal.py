@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
-from ... import similarity, stimuli
+from ... import similarity, stats, stimuli
 from ...extraction import extract_words
 from ...seeds import generator
 from ..digits import LAYERS, digit_activations
@@ -23,13 +23,34 @@ NUMBER = 23
 N_PAIRS_SHOWN, N_WORDS_SHOWN = 20, 6
 # Images that are anchors, of those that a decoder is trained on.
 N_ANCHORS = 60
+N_ORDERS = 19
+# Networks over which every two units of a set must be mutual.
+N_IN_SETS = 3
+
+
+def _fixed_ridge(features: np.ndarray, targets: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return ridge predictions with one penalty, the mean squared singular value of the features.
+
+    A penalty chosen inside one network is too small to carry a decoder over to another.
+    """
+    return similarity.ridge_predict(features, targets, new, alphas=(1.0,))
+
+
+# What the decoders' scores are called by -> how they are made.
+STITCHINGS: dict[str, dict[str, Any]] = {
+    "": {"solver": _fixed_ridge, "standardize": True},
+    " (as they are)": {"solver": _fixed_ridge, "standardize": False},
+    " (own penalty)": {"standardize": True},
+}
 
 
 def universal(paths: Paths) -> None:
     """Write the values of figure 23: excess correlations, mutual pairs, digits networks, stitching."""
     section, seed = paths.study.universal or Universal(), paths.study.seed
     words = stimuli.story()
-    parts, notes, inputs = [], {}, {}
+    parts: list[pd.DataFrame] = []
+    notes: dict[str, Any] = {}
+    inputs: dict[str, str] = {}
     for twin in TWINS:
         networks, found = _read(paths, words, twin)
         inputs |= {f"{name}-{twin}": digest for name, digest in found.items()}
@@ -49,7 +70,7 @@ def _read(paths: Paths, words: pd.DataFrame, twin: str) -> tuple[dict[str, xr.Da
         spec = study.model.model_copy(update={"name": name})
         model = load_network(study.model_copy(update={"model": spec}), twin)
         layers = list(range(0, model.n_layers, step))
-        found = extract_words(
+        found: Any = extract_words(
             model,
             words,
             layers,
@@ -88,7 +109,8 @@ def _language(
     n = next(iter(networks.values())).sizes["stimulus"]
     # The first half of the story chooses partners, the second evaluates: neighbours in a text are alike.
     select = np.arange(n) < n // 2
-    rows, facts = [], {"n_choosing": int(select.sum()), "n_held_out": int((~select).sum())}
+    rows: list[pd.DataFrame] = []
+    facts: dict[str, Any] = {"n_choosing": int(select.sum()), "n_held_out": int((~select).sum())}
     for (name, x), (other, y) in zip(networks.items(), reversed(networks.items()), strict=True):
         rng = generator(seed, "universal", twin, name)
         layers = {str(k): y.isel(unit=np.flatnonzero(y["layer"].values == k)) for k in np.unique(y["layer"])}
@@ -107,7 +129,7 @@ def _language(
             **{key: float(known[key].mean()) for key in QUANTITIES},
         }
     names = list(networks)
-    pairs, mutual = _mutual(*networks.values(), select, words)
+    pairs, mutual = _mutual(*(networks[name] for name in names), select=select, words=words)
     rows.append(pairs.assign(twin=twin, network=names[0], other=names[1]))
     return pd.concat(rows), facts | {"mutual": mutual}
 
@@ -134,10 +156,10 @@ def _layer_rows(units: pd.DataFrame, threshold: float) -> pd.DataFrame:
     rows = []
     for layer, group in units.groupby("layer"):
         known = group.dropna(subset="excess")
-        values = {key: known[key].mean() for key in QUANTITIES}
+        values: dict[str, Any] = {key: known[key].mean() for key in QUANTITIES}
         values |= {"share": (known["excess"] > threshold).mean(), "n_undefined": len(group) - len(known)}
         values |= {f"excess_{q}": known["excess"].quantile(q / 100) for q in (5, 25, 50, 75, 95)}
-        rows += [("layer", layer, key, value) for key, value in values.items()]
+        rows += [("layer", str(layer), key, value) for key, value in values.items()]
     return pd.DataFrame(rows, columns=["kind", "layer", "quantity", "value"])
 
 
@@ -146,6 +168,7 @@ def _pair_rows(found: xr.Dataset) -> pd.DataFrame:
     apart = (found["r"] - found["baseline"]).assign_coords(layer=("unit_x", found["layer_x"].values))
     table = apart.groupby("layer").mean("unit_x").to_dataframe(name="value").reset_index()
     table = table.rename(columns={"network": "other_layer"}).assign(kind="layers", quantity="excess")
+    table["layer"] = table["layer"].astype(str)
     return table[["kind", "layer", "other_layer", "quantity", "value"]]
 
 
@@ -163,13 +186,14 @@ def _histogram(units: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mutual(
-    x: xr.DataArray, y: xr.DataArray, select: np.ndarray, words: pd.DataFrame
+    x: xr.DataArray, y: xr.DataArray, *, select: np.ndarray, words: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the mutual pairs that correlate most on held-out words, with the words that drive both."""
     found = similarity.match_units(x, y, how="mutual", select=select)
     held = found["held_out"].values
     best = np.argsort(-np.where(np.isnan(held), -np.inf, held), kind="stable")[:N_PAIRS_SHOWN]
-    texts = words.set_index("stimulus")["text"].loc[x["stimulus"].values].to_numpy()
+    texts = words.set_index("stimulus")["text"].loc[x["stimulus"].values]
+    texts = texts.str.lower().str.replace(r"[^\w']", "", regex=True).to_numpy()
     rows = []
     for rank, pair in enumerate(best, start=1):
         i, j = int(found["x"][pair]), int(found["y"][pair])
@@ -179,7 +203,7 @@ def _mutual(
             {
                 "kind": "pair",
                 "x": rank,
-                "layer": int(x["layer"][i]),
+                "layer": str(int(x["layer"][i])),
                 "unit": int(x["index"][i]),
                 "other_layer": str(int(y["layer"][j])),
                 "other_unit": int(y["index"][j]),
@@ -205,7 +229,7 @@ def _z(values: np.ndarray) -> np.ndarray:
 def _digits(section: Universal, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return what networks that differ in their seed share, by layer, trained and untrained."""
     rows: list[dict[str, Any]] = []
-    facts: dict[str, Any] = {"n_networks": section.n_networks, "n_anchors": N_ANCHORS}
+    facts: dict[str, Any] = {"n_networks": section.n_networks, "n_anchors": N_ANCHORS, "n_in_sets": N_IN_SETS}
     for twin in TWINS:
         epochs = section.epochs if twin == "trained" else 0
         activations, accuracy = digit_activations(
@@ -223,7 +247,18 @@ def _digits(section: Universal, seed: int) -> tuple[pd.DataFrame, dict[str, Any]
                 {"kind": "digits", "twin": twin, "layer": layer, "quantity": key, "value": value}
                 for key, value in found.items()
             ]
+        rows += _corrected(rows, twin)
     return pd.DataFrame(rows), facts
+
+
+def _corrected(rows: list[dict[str, Any]], twin: str) -> list[dict[str, Any]]:
+    """Return the p of the matching tests by rotation, corrected over layers (false discovery rate)."""
+    tested = [row for row in rows if row["twin"] == twin and row["quantity"] == "matched_rotation_p"]
+    corrected = stats.fdr(np.array([row["value"] for row in tested]))
+    return [
+        row | {"quantity": "matched_rotation_p_fdr", "value": float(p)}
+        for row, p in zip(tested, corrected, strict=True)
+    ]
 
 
 def _seeds(
@@ -253,7 +288,8 @@ def _seeds(
         )
         values |= {f"matched_{null}_baseline": float(test["baseline"]), f"matched_{null}_p": float(test["p"])}
     values["matched"] = float(test["estimate"])
-    sets = similarity.mutual_sets(plain, select=select)
+    few = dict(list(plain.items())[:N_IN_SETS])
+    sets = similarity.mutual_sets(few, select=select)
     held = sets["held_out"].values
     values["n_sets"] = float(len(held))
     values["sets_held_out"] = float(np.nanmean(held)) if len(held) and not np.isnan(held).all() else np.nan
@@ -277,8 +313,11 @@ def _stitched(activations: xr.DataArray, select: np.ndarray, seed: int) -> dict[
             )
             for i in (k, k + 1)
         )
-        found = similarity.stitching_test(a, b, target, anchors=anchors, train=train, n=19, seed=seed)
-        for key in found.data_vars:
-            if not found[key].dims:
-                scores.setdefault(f"stitching_{key}", []).append(float(found[key]))
-    return {key: max(v) if key.endswith("_p") else float(np.mean(v)) for key, v in scores.items()}
+        for suffix, options in STITCHINGS.items():
+            found = similarity.stitching_test(
+                a, b, target, anchors=anchors, train=train, n=N_ORDERS, seed=seed, **options
+            )
+            for key in found.data_vars:
+                if not found[key].dims:
+                    scores.setdefault(f"stitching_{key}{suffix}", []).append(float(found[key]))
+    return {key: max(v) if key.startswith("stitching_p") else float(np.mean(v)) for key, v in scores.items()}

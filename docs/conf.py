@@ -5,10 +5,12 @@ author = "The neuroalign developers"
 copyright = "2026, the neuroalign developers"  # noqa: A001
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx.ext.mathjax"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_static"]
 html_theme = "pydata_sphinx_theme"
 html_title = "neuroalign"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
 # All sections stand at the left of every page, with their captions, in place of a menu at the top.
 html_sidebars = {"**": ["globaltoc.html"]}
 html_theme_options = {"navbar_center": [], "secondary_sidebar_items": ["page-toc"]}

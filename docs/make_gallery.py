@@ -16,9 +16,10 @@ GALLERY = Path(__file__).parent / "gallery"
 DPI = 200
 TOP = """# Gallery
 
-Every function of {py:mod}`neuroalign.plotting` in a figure that is made in seconds, with the code that makes it. All data on this
-page are simulated. A panel takes an axis and labelled values and returns the axis; figures have the widths of one column (85 mm) or
-two (180 mm). Written by `docs/make_gallery.py`; the scripts are `docs/gallery/*.py`, and tests run them.
+Every function of {py:mod}`neuroalign.plotting` in a figure that is made in seconds, with the code
+that makes it. All data on this page are simulated. A panel takes an axis and labelled values and
+returns the axis; figures have the widths of one column (85 mm) or two (180 mm). Written by
+`docs/make_gallery.py`; the scripts are `docs/gallery/*.py`, and tests run them.
 """
 
 

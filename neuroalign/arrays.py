@@ -36,6 +36,7 @@ def as_float(
     ndim: int | tuple[int, ...] | None = None,
     dtype: Any = np.float64,
     finite: bool = True,
+    missing: bool = False,
 ) -> np.ndarray:
     """Return ``values`` as a float array, or refuse them with what came and where.
 
@@ -52,6 +53,8 @@ def as_float(
         Of the result.
     finite : bool
         Whether NaN and infinity are refused.
+    missing : bool
+        Whether NaN is let through all the same: infinity alone is refused.
 
     Raises
     ------
@@ -74,10 +77,12 @@ def as_float(
         raise ShapeError(f"{name} must have {wanted} dimension(s); got shape {array.shape}.")
     array = array.astype(dtype, copy=False)
     if finite and not np.isfinite(array).all():
-        bad = np.argwhere(~np.isfinite(array))
+        bad = np.argwhere(np.isinf(array) if missing else ~np.isfinite(array))
+        if not len(bad):
+            return array
         where = tuple(int(i) for i in bad[0])
         raise InvalidValueError(
-            f"{name} must be finite; {len(bad)} of {array.size} values are not, the first is {array[where]} "
+            f"{name} must be finite{' or NaN' if missing else ''}; {len(bad)} of {array.size} values are not, the first is {array[where]} "
             f"at position {where if len(where) != 1 else where[0]}."
         )
     return array
@@ -97,7 +102,7 @@ def merge_moments(
     n : array (n_groups, ...)
         Observations in each group. A group with none is neutral, whatever its mean and m2 are.
     mean, m2 : array (n_groups, ..., n_units)
-        Means, and sums of squared differences from them.
+        Means, and sums of squared differences from them. NaN and infinity go on into the result.
 
     Returns
     -------
@@ -115,7 +120,8 @@ def merge_moments(
     >>> merge_moments(np.array([2, 1]), np.array([[1.0], [4.0]]), np.array([[2.0], [0.0]]))
     (np.int64(3), array([2.]), array([8.]))
     """
-    n, mean, m2 = np.asarray(n), np.asarray(mean, dtype=np.float64), np.asarray(m2, dtype=np.float64)
+    n = np.asarray(n)
+    mean, m2 = (as_float(x, name=name, finite=False) for x, name in ((mean, "mean"), (m2, "m2")))
     if n.ndim < 1 or mean.shape[:-1] != n.shape or m2.shape != mean.shape:
         raise ShapeError(
             "moments must be n (n_groups, ...), mean and m2 (n_groups, ..., n_units); got "

@@ -233,7 +233,7 @@ def make_rdm(
     dims, coords, attrs
         Names of the leading dims, their coordinates, and attributes.
     """
-    values, stimuli = np.asarray(values), np.asarray(stimuli)
+    values, stimuli = _numbers(values, "values"), np.asarray(stimuli)
     _refuse_bad_labels(stimuli, "stimulus", "stimuli")
     n = len(stimuli)
     if values.shape[-1:] != (n * (n - 1) // 2,) or values.ndim != len(dims) + 1:
@@ -251,6 +251,8 @@ def make_rdm(
 
 def rdm_stimuli(rdm: xr.DataArray | xr.Dataset, *, name: str = "rdm") -> np.ndarray:
     """Return the stimulus labels (n_stimuli,) of an RDM, checked to be a whole triangle."""
+    if "pair" not in rdm.dims:
+        raise ShapeError(f"{name} must have the dim 'pair'; got {tuple(rdm.dims)}.")
     if not {"stimulus_a", "stimulus_b"} <= set(rdm.coords):
         raise LabelError(f"{name} lacks the pair labels 'stimulus_a' and 'stimulus_b'; see schema.make_rdm.")
     n = n_stimuli_of_pairs(rdm.sizes["pair"], name=name)
@@ -266,7 +268,8 @@ def rdm_stimuli(rdm: xr.DataArray | xr.Dataset, *, name: str = "rdm") -> np.ndar
 
 
 def square(values: np.ndarray, *, diagonal: float = 0.0) -> np.ndarray:
-    """Return upper triangles (..., n_pairs) as symmetric matrices (..., n, n)."""
+    """Return upper triangles (..., n_pairs) as symmetric matrices (..., n, n); values are passed on."""
+    values = _numbers(values, "values")
     n = n_stimuli_of_pairs(values.shape[-1])
     rows, columns = np.triu_indices(n, 1)
     full = np.full((*values.shape[:-1], n, n), diagonal, dtype=values.dtype)
@@ -297,9 +300,11 @@ def triangle(matrices: np.ndarray, *, tolerance: float = 1e-8) -> np.ndarray:
     >>> triangle([[0, 1, 2], [1, 0, 3], [2, 3, 0]]).tolist()
     [1.0, 2.0, 3.0]
     """
-    full = np.asarray(matrices, dtype=np.float64)
+    full = _numbers(matrices, "matrices").astype(np.float64)
     if full.ndim < 2 or full.shape[-1] != full.shape[-2] or full.shape[-1] < 2:
         raise ShapeError(f"matrices must be square, of at least 2 stimuli; got shape {full.shape}.")
+    if np.isinf(full).any():
+        raise InvalidValueError(f"dissimilarities must be finite or NaN; {np.isinf(full).sum()} are infinite.")
     flipped = np.swapaxes(full, -1, -2)
     largest = np.nanmax(np.abs(full), initial=0.0)
     one_sided = np.isnan(full) != np.isnan(flipped)
@@ -320,6 +325,14 @@ def triangle(matrices: np.ndarray, *, tolerance: float = 1e-8) -> np.ndarray:
         )
     rows, columns = np.triu_indices(full.shape[-1], 1)
     return full[..., rows, columns]
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub" or np.ma.is_masked(values):
+        what = "a masked array" if np.ma.is_masked(values) else f"dtype {array.dtype}"
+        raise InvalidValueError(f"{name} must be real numbers, none of them masked; got {what}.")
+    return array
 
 
 def make_mask(

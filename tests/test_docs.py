@@ -1,8 +1,8 @@
 """What the README and the docs show is run, and what they say of names is so.
 
-The python blocks of a page run in their order in one namespace. A block ``text`` right below one holds what it
-prints: words must be equal, numbers equal to a unit of their last digit. The line ``% needs: NAME`` holds from there to
-the end of its page; ``% not run: REASON`` for the next block.
+The python blocks of a page run in their order in one namespace. A block ``text`` right below one holds
+what it prints: words must be equal, numbers equal to a unit of their last digit. The line ``% needs:
+NAME`` holds from there to the end of its page; ``% not run: REASON`` for the next block.
 """
 
 from __future__ import annotations
@@ -183,7 +183,9 @@ def test_links_to_the_reference_name_something_that_is_there():
     missing = []
     for page, name in names:
         module, _, attribute = name.rpartition(".")
-        if (module not in modules and name not in modules) or (name not in modules and not hasattr(importlib.import_module(module), attribute)):
+        if (module not in modules and name not in modules) or (
+            name not in modules and not hasattr(importlib.import_module(module), attribute)
+        ):
             missing.append(f"{page}: {name}")
     assert not missing
 

@@ -1,7 +1,7 @@
 """In a volume
 
-Through a glass brain the largest value along each line of sight; on slices voxel by voxel, without interpolation.
-SIMULATED scores.
+Through a glass brain the largest value along each line of sight; on slices voxel by
+voxel, without interpolation. SIMULATED scores.
 """
 
 import numpy as np
@@ -18,12 +18,17 @@ inside = distance < 25
 scores = xr.DataArray(
     0.5 * np.exp(-distance[inside] / 20),
     dims="neuroid",
-    coords={name: ("neuroid", values[inside]) for name, values in (("i", i), ("j", j), ("k", k))},
+    coords={
+        name: ("neuroid", values[inside])
+        for name, values in (("i", i), ("j", j), ("k", k))
+    },
 )
 
 with plotting.style():
     figure, axes = plotting.figure(2, 1, height=100)
-    plotting.glass_brain(axes[0, 0], scores, affine=affine, shape=shape, label="held-out r", views="lyrz")
+    plotting.glass_brain(
+        axes[0, 0], scores, affine=affine, shape=shape, label="held-out r", views="lyrz"
+    )
     plotting.stat_map(
         axes[1, 0],
         scores,

@@ -1,6 +1,7 @@
 """Which layer, and which of two
 
-Left: the layer that predicts each neuroid best, none where no layer reaches .1. Right: two scores as one colour. SIMULATED scores.
+Left: the layer that predicts each neuroid best, none where no layer reaches .1. Right:
+two scores as one colour. SIMULATED scores.
 """
 
 import numpy as np
@@ -11,7 +12,10 @@ from neuroalign import plotting
 rng = np.random.default_rng(0)
 x, y = rng.uniform(-1, 1, (2, 600))
 scores = xr.DataArray(
-    [0.4 * np.exp(-((x - centre) ** 2) / 0.2) * (y > -0.8) for centre in (-1, -0.3, 0.3, 1)],
+    [
+        0.4 * np.exp(-((x - centre) ** 2) / 0.2) * (y > -0.8)
+        for centre in (-1, -0.3, 0.3, 1)
+    ],
     dims=("layer", "neuroid"),
     coords={
         "layer": ["block 2", "block 5", "block 8", "block 11"],

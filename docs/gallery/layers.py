@@ -1,6 +1,7 @@
 """A score by layer
 
-Two networks with intervals, what chance gives as an envelope, and the noise ceiling. SIMULATED scores.
+Two networks with intervals, what chance gives as an envelope, and the noise ceiling.
+SIMULATED scores.
 """
 
 import numpy as np
@@ -10,13 +11,18 @@ from neuroalign import plotting
 depth = np.arange(12)
 trained = 0.15 + 0.25 * np.exp(-(((depth - 7) / 3) ** 2))
 untrained = 0.12 + 0.002 * depth
-colours = {"trained": plotting.COLOURS["blue"], "untrained": plotting.COLOURS["vermillion"]}
+colours = {
+    "trained": plotting.COLOURS["blue"],
+    "untrained": plotting.COLOURS["vermillion"],
+}
 
 with plotting.style():
     figure, axes = plotting.figure(width="one column", height=60)
     ax = axes[0, 0]
     plotting.ceiling_band(ax, 0.48, 0.55)
-    plotting.envelope(ax, depth, np.full(12, -0.04), np.full(12, 0.04), label="shuffled labels")
+    plotting.envelope(
+        ax, depth, np.full(12, -0.04), np.full(12, 0.04), label="shuffled labels"
+    )
     plotting.layer_lines(
         ax,
         depth,

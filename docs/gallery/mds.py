@@ -1,6 +1,7 @@
 """Stimuli in the plane
 
-Multidimensional scaling of an RDM; the stress says how much two dimensions leave out. SIMULATED patterns.
+Multidimensional scaling of an RDM; the stress says how much two dimensions leave out.
+SIMULATED patterns.
 """
 
 import numpy as np
@@ -21,5 +22,7 @@ places = rsa.mds(rsa.rdm(patterns, "euclidean"))
 with plotting.style():
     figure, axes = plotting.figure(width="one column", height=60)
     plotting.mds_map(
-        axes[0, 0], places, categories=dict(zip(patterns["stimulus"].values, kinds, strict=True))
+        axes[0, 0],
+        places,
+        categories=dict(zip(patterns["stimulus"].values, kinds, strict=True)),
     )

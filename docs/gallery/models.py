@@ -1,7 +1,8 @@
 """Models against people
 
-Bars are means over people, dots people, lines intervals over new people and stimuli, the band the noise ceiling. A dot below
-a bar: above 0. Above, a ring beats the models with a wedge. Right: the bootstrap draws. SIMULATED people.
+Bars are means over people, dots people, lines intervals over new people and stimuli,
+the band the noise ceiling. A dot below a bar: above 0. Above, a ring beats the models
+with a wedge. Right: the bootstrap draws. SIMULATED people.
 """
 
 import numpy as np
@@ -13,7 +14,10 @@ rng = np.random.default_rng(0)
 stimuli = [f"s{i}" for i in range(16)]
 true, similar, other = rng.random((3, 120))
 people = make_rdm(
-    true + 0.7 * rng.random((8, 120)), stimuli, dims=["subject"], coords={"subject": list("abcdefgh")}
+    true + 0.7 * rng.random((8, 120)),
+    stimuli,
+    dims=["subject"],
+    coords={"subject": list("abcdefgh")},
 )
 models = make_rdm(
     np.stack([true, 0.5 * (true + similar), other]),

@@ -1,6 +1,7 @@
 """RDMs with categories
 
-Dissimilarities as they are, and as percentiles, which show structure whatever the distribution is. SIMULATED patterns.
+Dissimilarities as they are, and as percentiles, which show structure whatever the
+distribution is. SIMULATED patterns.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
 """Response functions
 
-Weights over lags, mean and standard error over people; the lag is the time from stimulus to response. SIMULATED weights.
+Weights over lags, mean and standard error over people; the lag is the time from
+stimulus to response. SIMULATED weights.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
 """Scores in the visual field
 
-Each voxel at the centre of its receptive field; the frame is the screen. SIMULATED voxels.
+Each voxel at the centre of its receptive field; the frame is the screen. SIMULATED
+voxels.
 """
 
 import numpy as np

@@ -70,7 +70,7 @@ def autocorrelation(x: Any, *, runs: Any = None, max_lag: int | None = None) -> 
             f"max_lag must be an integer from 0 to {shortest - 1}, below the {shortest} rows of the shortest "
             f"run; got {max_lag!r}."
         )
-    found = _acf(x.reshape(len(x), -1), rows, int(max_lag))
+    found = _acf(x[:, None] if x.ndim == 1 else x, rows, int(max_lag))
     return found.reshape(-1, *x.shape[1:])
 
 

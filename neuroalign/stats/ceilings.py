@@ -91,7 +91,8 @@ def split_half(
     Returns
     -------
     array (...)
-        Reliability; the best correlation that a model can have with the mean is its square root.
+        Reliability; the best correlation that a model can have with the mean is its square root. NaN where
+        the score of a split is (a constant half).
 
     References
     ----------
@@ -118,18 +119,21 @@ def spearman_brown(r: Any, factor: float = 2.0) -> np.ndarray:
 
     .. math:: r_f = f r / (1 + (f - 1) r)
 
+    NaN stays NaN, and is what has no value: where the denominator is not positive.
+
     Examples
     --------
     >>> round(float(spearman_brown(0.5)), 4)
     0.6667
     """
-    r = as_float(r, name="r", finite=False)
+    r = as_float(r, name="r", missing=True)
     below = 1 + (factor - 1) * r
     return np.where(below > 0, factor * r / np.where(below > 0, below, 1.0), np.nan)
 
 
 def mean_of_others(values: np.ndarray) -> np.ndarray:
     """Return for each subject the mean of the others that are not NaN (n_subjects, ...); NaN if none is."""
+    values = as_float(values, name="values", missing=True)
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
     count = known.sum(axis=0) - known

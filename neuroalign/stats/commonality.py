@@ -42,7 +42,10 @@ def commonalities(scores: np.ndarray, n_sets: int) -> np.ndarray:
     >>> commonalities(np.array([0.5, 0.4, 0.6]), 2).round(6).tolist()  # alone, alone, shared
     [0.2, 0.1, 0.3]
     """
-    row = {frozenset(union): values for union, values in zip(all_unions(n_sets), scores, strict=True)}
+    scores, unions = as_float(scores, name="scores", missing=True), all_unions(n_sets)
+    if scores.shape[:1] != (len(unions),):
+        raise ShapeError(f"{n_sets} sets have {len(unions)} unions; got scores of shape {scores.shape}.")
+    row = {frozenset(union): values for union, values in zip(unions, scores, strict=True)}
     row[frozenset()] = np.zeros(scores.shape[1:])
     every = frozenset(range(n_sets))
     found = np.zeros(scores.shape)

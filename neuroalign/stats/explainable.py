@@ -178,8 +178,8 @@ def normalized(scores: xr.DataArray, ceiling: xr.DataArray) -> xr.Dataset:
             raise ShapeError(
                 f"scores and ceiling differ along {dim!r}: {scores.sizes[dim]} and {ceiling.sizes[dim]}."
             )
-    raw = as_float(scores.values, name="scores", finite=False)
-    known = as_float(ceiling.values, name="ceiling", finite=False)
+    raw = as_float(scores.values, name="scores", missing=True)
+    known = as_float(ceiling.values, name="ceiling", missing=True)
     spread = ceiling.variable.copy(data=known).set_dims(dict(scores.sizes)).transpose(*scores.dims).values
     good = spread > 0
     values = np.where(good, raw / np.where(good, spread, 1.0), np.nan)

@@ -151,7 +151,7 @@ def fit_saturation(sizes: Any, values: Any, *, maximum: float = 1.0) -> tuple[np
     (0.4, 5.0)
     """
     sizes = as_float(sizes, name="sizes", ndim=1)
-    values = as_float(values, name="values", finite=False)
+    values = as_float(values, name="values", missing=True)
     if values.ndim < 1 or values.shape[:1] != sizes.shape:
         raise ShapeError(f"values must have shape ({len(sizes)}, ...); got {values.shape}.")
     if len(np.unique(sizes)) < 3 or sizes.min() <= 0:

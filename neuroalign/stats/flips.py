@@ -60,7 +60,7 @@ def sign_flips(values: Any, *, n: int | None = None, rng: np.random.Generator | 
     >>> null.shape, float(p_value(scores.mean(axis=0), null)[0])
     ((15, 1), 0.0625)
     """
-    values = as_float(values, name="values", ndim=2, finite=False)
+    values = as_float(values, name="values", ndim=2, missing=True)
     n_subjects = len(values)
     if n_subjects == 0:
         raise ShapeError("values must have at least 1 subject; got 0.")

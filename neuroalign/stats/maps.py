@@ -158,8 +158,8 @@ def map_tests(
     Returns
     -------
     Dataset (any, neuroid)
-        ``mean`` (less ``chance``), ``t``, ``p``, ``p_fdr`` over neuroids, ``p_max``, ``n_subjects``; NaN
-        where fewer than two subjects have a score or their scores do not differ (t).
+        ``mean`` (less ``chance``), ``t`` (infinite where all scores are one number), ``p``, ``p_fdr`` over
+        neuroids, ``p_max``, ``n_subjects``; NaN where fewer than two subjects have a score, or all have 0.
         ``attrs["n_undefined"]`` counts places without a test.
 
     Raises
@@ -194,7 +194,9 @@ def map_tests(
     moved = maps.transpose(over, ..., "neuroid")
     if len(moved) < 2:
         raise ShapeError(f"maps need at least 2 of {over!r}; got {len(moved)}.")
-    values = as_float(moved.values, name="maps", finite=False) - chance
+    values = as_float(moved.values, name="maps", missing=True) - chance
+    if not values.size:
+        raise ShapeError(f"maps have no score; their sizes are {dict(moved.sizes)}.")
     shape = values.shape[1:]
     families = [
         _flipped(values.reshape(len(values), -1, shape[-1])[:, i], statistic, tail, n, rng)

@@ -47,6 +47,8 @@ def mean_tests(
     Dataset (...)
         ``estimate``, ``variance`` of the mean over subjects, ``interval`` and ``interval_bootstrap`` (bound,
         ...), ``t``, ``p``, ``p_fdr``, ``p_holm``, ``p_bootstrap``, ``p_max``; see ``resampled_tests``.
+        ``attrs``: ``n_undefined`` scores that are NaN, ``n_untested`` means without a test (scores that do
+        not differ).
 
     Raises
     ------
@@ -66,7 +68,10 @@ def mean_tests(
     labels(scores, on=over, name="scores")
     moved = scores.transpose(..., over)
     shape, n_items = moved.shape[:-1], moved.shape[-1]
-    values = as_float(moved.values, name="scores", finite=False).reshape(-1, n_items)
+    values = as_float(moved.values, name="scores", missing=True)
+    if not values.size:
+        raise ShapeError(f"scores are empty; their sizes are {dict(moved.sizes)}.")
+    values = values.reshape(-1, n_items)
     drawn = bootstrap(lambda i: _mean(values[:, i]), n_items, n=n, rng=rng, level=level)
     known = (~np.isnan(values)).sum(axis=1)
     centred = np.where(np.isnan(values), 0.0, values - drawn.estimate[:, None])
@@ -84,7 +89,8 @@ def mean_tests(
         each = [template.copy(data=end.reshape(shape)) for end in ends]
         found[name] = xr.concat(each, dim="bound").assign_coords(bound=bound)
     attrs = {"resampled": over, "n_draws": n, "tail": tail, "level": float(level), "dof": n_items - 1}
-    return xr.Dataset(found, attrs={**attrs, "n_undefined": int(np.isnan(values).sum())})
+    counts = {"n_undefined": int(np.isnan(values).sum()), "n_untested": int(np.isnan(tests.p).sum())}
+    return xr.Dataset(found, attrs={**attrs, **counts})
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

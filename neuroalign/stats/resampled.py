@@ -100,8 +100,8 @@ def resampled_tests(
     >>> found.p.round(3).tolist(), found.p_holm.round(3).tolist()
     ([0.038, 0.5], [0.077, 0.5])
     """
-    estimate = as_float(estimate, name="estimate", ndim=1, finite=False)
-    variance = as_float(variance, name="variance", ndim=1, finite=False)
+    estimate = as_float(estimate, name="estimate", ndim=1, missing=True)
+    variance = as_float(variance, name="variance", ndim=1, missing=True)
     if variance.shape != estimate.shape or dof <= 0:
         raise ShapeError(
             f"{len(estimate)} estimates need as many variances and positive degrees of freedom; got "
@@ -118,9 +118,10 @@ def resampled_tests(
     nothing = np.full(len(t), np.nan)
     p_bootstrap, p_max, ends = nothing, nothing, (nothing, nothing)
     if draws is not None:
-        shape = standardized_draws(as_float(draws, name="draws", ndim=2, finite=False))
-        if shape.shape[1] != len(t):
-            raise ShapeError(f"draws must have {len(t)} columns; got shape {shape.shape}.")
+        draws = as_float(draws, name="draws", ndim=2, missing=True)
+        if not len(draws) or draws.shape[1] != len(t):
+            raise ShapeError(f"draws must have {len(t)} columns and at least 1 row; got shape {draws.shape}.")
+        shape = standardized_draws(draws)
         p_bootstrap, p_max = _p_of_draws(t, shape, dof, tail)
         ends = _expanded(estimate, error, shape, dof, level)
     return ResampledTests(

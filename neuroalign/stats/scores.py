@@ -51,7 +51,7 @@ def pearson_r(y: Any, prediction: Any, axis: int = 0) -> np.ndarray:
 
 
 def spearman(y: Any, prediction: Any, axis: int = 0) -> np.ndarray:
-    """Return Spearman's correlation: Pearson's of the mid-ranks; as ``pearson_r`` otherwise.
+    """Return Spearman's correlation: Pearson's of the mid-ranks; as ``pearson_r`` otherwise, NaN too.
 
     Examples
     --------
@@ -109,9 +109,15 @@ def mse(y: Any, prediction: Any, axis: int = 0) -> np.ndarray:
 
 
 def is_constant(x: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return where ``x`` (float64) is constant along ``axis``, up to the rounding of its largest value."""
-    centred = np.abs(x - x.mean(axis=axis, keepdims=True)).max(axis=axis)
-    return centred <= ROUNDING * np.abs(x).max(axis=axis)
+    """Return where ``x`` is constant along ``axis``, up to the rounding of its largest value.
+
+    A column with NaN or infinity is not constant; one without rows is.
+    """
+    x = as_float(x, name="x", finite=False)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = x.mean(axis=axis, keepdims=True) if x.shape[axis] else 0.0
+        centred = np.abs(x - mean).max(axis=axis, initial=0.0)
+    return centred <= ROUNDING * np.abs(x).max(axis=axis, initial=0.0)
 
 
 SCORES: dict[str, Callable[..., np.ndarray]] = {

@@ -115,8 +115,8 @@ def check_study(config: Path, *, directory: Path, cores: int, device: str, diges
     study = load_study_with_examples(config)
     paths = Paths(study, directory / "results")
     found = Findings(study.name, study.title, processes=cores or os.cpu_count() or 1)
+    absent = _own_files(paths, directory, found)
     with _from(directory):
-        absent = _own_files(paths, found)
         missing = _data(study, found, digests)
         sizes = _network(study, found)
         if not absent:
@@ -141,10 +141,10 @@ class _from:  # noqa: N801 - reads as a preposition
         os.chdir(self.old)
 
 
-def _own_files(paths: Paths, found: Findings) -> bool:
+def _own_files(paths: Paths, directory: Path, found: Findings) -> bool:
     """Add the study's own files that are missing; return whether any are."""
     try:
-        paths.check_sources()
+        paths.check_sources(directory)
     except NeuroalignError as error:
         found.problems.append(str(error))
         return True

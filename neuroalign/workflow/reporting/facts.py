@@ -31,9 +31,9 @@ COMPARATORS = {
 
 
 class Facts(NamedTuple):
-    """A figure's values, and the notes and parameters that its provenance holds."""
+    """A figure's values (a DataFrame), and the notes and parameters that its provenance holds."""
 
-    table: pd.DataFrame
+    table: Any
     notes: Mapping[str, Any]
     params: Mapping[str, Any]
 

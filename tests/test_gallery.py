@@ -1,0 +1,57 @@
+"""The gallery's scripts run, show every public function of plotting, and are what its page shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from neuroalign import plotting
+
+DOCS = Path(__file__).parents[1] / "docs"
+SCRIPTS = sorted((DOCS / "gallery").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def gallery():
+    spec = importlib.util.spec_from_file_location("make_gallery", DOCS / "make_gallery.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
+def test_a_script_draws_a_figure_whose_text_is_not_cut(gallery, path):
+    figure = gallery.figure_of(path)
+    assert isinstance(figure, Figure) and figure.axes
+    figure.canvas.draw()
+    width, height = figure.bbox.size
+    for ax in figure.axes:
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            if text.get_text().strip() and text.get_visible():
+                box = text.get_window_extent()
+                assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1
+
+
+def test_every_public_function_of_plotting_has_an_example():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
+    functions = [name for name in plotting.__all__ if inspect.isroutine(getattr(plotting, name))]
+    assert len(functions) > 30
+    assert [name for name in functions if not re.search(rf"\bplotting\.{name}\b", text)] == []
+
+
+def test_every_figure_says_that_its_data_are_simulated():
+    for path in SCRIPTS:
+        assert "SIMULATED" in path.read_text(encoding="utf-8").split('"""')[1]
+
+
+def test_the_page_is_what_the_scripts_make_of_it_and_every_figure_is_there(gallery):
+    shown = (DOCS / "gallery/index.md").read_text(encoding="utf-8")
+    assert shown == gallery.page(), "run: python docs/make_gallery.py"
+    for path in SCRIPTS:
+        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert {path.stem for path in (DOCS / "gallery").glob("*.png")} == {path.stem for path in SCRIPTS}

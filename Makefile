@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo figures language-network test lint bench calibrate docs clean
+.PHONY: help demo figures language-network test lint bench calibrate docs gallery clean
 
 help:
 	@echo "make demo     the main job on what the package ships (no data download)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench    our speed against the peers'"
 	@echo "make calibrate  false-positive rates of the inference over 10,000 null data sets (an hour)"
 	@echo "make docs     the documentation, in docs/_build"
+	@echo "make gallery  the figures of docs/gallery, from its scripts"
 	@echo "make clean    remove results and caches (not .venv)"
 
 $(READY): pyproject.toml $(CONSTRAINTS)
@@ -72,6 +73,9 @@ calibrate: $(READY)
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[docs]"
 	$(BIN)/python -m sphinx -W -b html docs docs/_build
+
+gallery: $(READY)
+	$(RUN) python docs/make_gallery.py
 
 clean:
 	rm -rf results .snakemake docs/_build .pytest_cache .mypy_cache .ruff_cache

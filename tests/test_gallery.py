@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neuroalign import plotting
@@ -28,7 +29,7 @@ def gallery():
 def test_a_script_draws_a_figure_whose_text_is_not_cut(gallery, path):
     figure = gallery.figure_of(path)
     assert isinstance(figure, Figure) and figure.axes
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     width, height = figure.bbox.size
     for ax in figure.axes:
         for text in (ax.title, ax.xaxis.label, ax.yaxis.label):

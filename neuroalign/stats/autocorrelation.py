@@ -253,8 +253,11 @@ class _Lags(NamedTuple):
 
     @classmethod
     def of(cls, x: Any, y: Any, runs: Any, tolerance: Any) -> _Lags:
-        x = np.asarray(x)
-        y = x if y is None else np.asarray(y)
+        y = x if y is None else y
+        for one, name in ((x, "x"), (y, "y")):
+            if np.ma.is_masked(one):
+                as_float(one, name=name)  # refuses what a mask hides, which the rest would not see
+        x, y = np.asarray(x), np.asarray(y)
         if x.shape != y.shape or x.ndim != 2:
             raise ShapeError(f"x and y must be (n_times, n_series), the same; got {x.shape} and {y.shape}.")
         if not isinstance(tolerance, int | float | np.number) or not 0 < tolerance < 1:

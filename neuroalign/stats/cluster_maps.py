@@ -90,7 +90,7 @@ def prepared(x: Any, adjacency: Any, missing: str) -> Maps:
 
 def in_order(x: xr.DataArray) -> xr.DataArray:
     """Return ``x`` in the order of its times, or refuse times that are not evenly spaced."""
-    times = np.asarray(labels(x, on="time", name="values"), dtype=np.float64)
+    times = as_float(labels(x, on="time", name="values"), name="times")
     order = np.argsort(times, kind="stable")
     steps = np.diff(times[order])
     if len(steps) and np.ptp(steps) > UNEVEN * steps.mean():

@@ -6,6 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
+from ..arrays import as_float
+from ..errors import ShapeError
+
 __all__ = ["all_unions", "commonalities"]
 
 

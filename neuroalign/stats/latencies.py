@@ -253,6 +253,8 @@ def _measure(
             f"a positive threshold goes with kind='onset'; got {threshold!r} for {kind!r}."
         )
     times = x["time"].values.astype(np.float64)
+    if len(times) < 3:
+        raise ShapeError(f"a latency needs at least 3 times; got {len(times)}.")
     start, stop = (times[0], times[-1]) if window is None else window
     # A window's end that is a sample's time up to rounding includes it.
     slack = 1e-6 * (times[-1] - times[0])

@@ -185,7 +185,7 @@ def dual_variance(
     Parameters
     ----------
     both, subject, stimulus : array (...)
-        Variances of the draws of both, of subjects only and of stimuli only.
+        Variances of the draws of both, of subjects only and of stimuli only, of one shape; NaN stays NaN.
     n_subjects, n_stimuli : int
         At least 2.
 
@@ -198,6 +198,14 @@ def dual_variance(
     >>> float(dual_variance(np.array(0.5), np.array(0.1), np.array(0.2), 11, 11).round(3))
     0.22
     """
+    both, subject, stimulus = (
+        as_float(x, name=name, missing=True)
+        for x, name in ((both, "both"), (subject, "subject"), (stimulus, "stimulus"))
+    )
+    if not both.shape == subject.shape == stimulus.shape:
+        raise ShapeError(
+            f"variances must have one shape; got {both.shape}, {subject.shape} and {stimulus.shape}."
+        )
     a, b = n_subjects / (n_subjects - 1), n_stimuli / (n_stimuli - 1)
     variance = a * subject + b * stimulus - a * b * (both - subject - stimulus)
     return np.minimum(np.maximum(np.maximum(variance, a * subject), b * stimulus), both)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -113,10 +114,10 @@ def check_study(config: Path, *, directory: Path, cores: int, device: str, diges
         If the configuration itself is wrong; with all of its errors.
     """
     study = load_study_with_examples(config)
-    paths = Paths(study, directory / "results")
+    paths = Paths(study, directory.resolve() / "results")
     found = Findings(study.name, study.title, processes=cores or os.cpu_count() or 1)
     absent = _own_files(paths, directory, found)
-    with _from(directory):
+    with _standing_in(directory):
         missing = _data(study, found, digests)
         sizes = _network(study, found)
         if not absent:
@@ -127,18 +128,9 @@ def check_study(config: Path, *, directory: Path, cores: int, device: str, diges
     return found
 
 
-class _from:  # noqa: N801 - reads as a preposition
+def _standing_in(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Stand in a folder, as the steps do, so that relative paths mean the same."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.old = folder, Path.cwd()
-
-    def __enter__(self) -> None:
-        if self.folder.is_dir():
-            os.chdir(self.folder)
-
-    def __exit__(self, *_: object) -> None:
-        os.chdir(self.old)
+    return contextlib.chdir(folder) if folder.is_dir() else contextlib.nullcontext()
 
 
 def _own_files(paths: Paths, directory: Path, found: Findings) -> bool:

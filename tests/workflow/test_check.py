@@ -194,6 +194,21 @@ def test_check_leaves_the_folder_that_one_stands_in(study, tmp_path):
     assert Path.cwd() == before
 
 
+def test_directory_may_be_relative_and_not_made_yet(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = study(localizer={"stimuli": "table.tsv"})
+    (tmp_path / "below").mkdir()
+    stimuli.localizer().to_csv(tmp_path / "below" / "table.tsv", sep="\t", index=False)
+    paths = Paths(load_study(config), tmp_path / "below" / "results")
+    written = paths.activations("localizer", "trained")
+    written.parent.mkdir(parents=True)
+    written.write_bytes(b"")
+    found = call("check", config, "--directory", "below", "--json")
+    assert found.exit_code == 0 and json.loads(found.stdout)["needs"][0]["there"]
+    absent = call("check", config, "--directory", "absent")
+    assert absent.exit_code == 2 and f"paths are taken from {tmp_path}/absent." in absent.stderr
+
+
 @pytest.mark.data
 def test_digests_find_a_file_that_was_changed(data_root, tmp_path, monkeypatch):
     import shutil

@@ -446,10 +446,10 @@ def test_warnings_name_figure_count_and_reason(tmp_path):
         "50 % of ridge penalties (pixels) are at an edge of the grid.",
         "Left out: s33 (constant series).",
         "Left out of the runs: run-2 (motion).",
-        "12 values are undefined (n/a) (sensors).",
-        "draws: spearman: 2 values are undefined (n/a).",
+        "Undefined values (n/a), sensors: 12.",
+        "draws: spearman: Undefined values (n/a): 2.",
         "brainscore selects 4096 units.",
-        "4 units have no match",
+        "Units without a partner in the matched controls: 4.",
         "With n_controls = 3 no p can be below 0.250",
         "Made with lesions.n_controls = 3, and the configuration says 20: run the study again.",
     ):

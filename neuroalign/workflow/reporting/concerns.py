@@ -17,15 +17,15 @@ __all__ = ["Concern", "concerns"]
 
 # Notes that count something that is not in the result, by what the name begins with, and in words.
 COUNTS = {
-    "n_undefined_draws": "bootstrap draws were undefined and left out",
-    "n_undefined": "values are undefined (n/a)",
-    "n_unchosen": "draws chose nothing and were left out",
-    "n_constant": "neuroids without variance were left out",
-    "n_unmatched": "units have no match and are not in the matched controls",
-    "n_left_out_max": "units at most are missing from a matched control",
-    "n_dropped": "rows were left out",
-    "n_missing": "values are missing",
-    "n_negative": "estimates are negative and have no square root (n/a)",
+    "n_undefined_draws": "Bootstrap draws that were undefined and left out",
+    "n_undefined": "Undefined values (n/a)",
+    "n_unchosen": "Draws that chose nothing and were left out",
+    "n_constant": "Neuroids without variance, left out",
+    "n_unmatched": "Units without a partner in the matched controls",
+    "n_left_out_max": "Units missing from a matched control, at most",
+    "n_dropped": "Rows left out",
+    "n_missing": "Missing values",
+    "n_negative": "Estimates that are negative, and n/a",
 }
 EDGES = {
     "upper_edge": "at the upper edge of the grid",
@@ -110,7 +110,7 @@ def _notes(notes: Mapping[str, Any]) -> Iterator[str]:
         elif (words := _counted(name)) is not None:
             for what, n in _leaves(value):
                 if n:
-                    yield f"{n:,} {words}{f' ({what})' if what else ''}."
+                    yield f"{words}{f', {what}' if what else ''}: {n:,}."
         elif isinstance(value, Mapping) and name not in ("truth", "story"):
             for text in _notes(value):
                 yield f"{name}: {text}"

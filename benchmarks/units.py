@@ -66,7 +66,7 @@ def measured(folder: Path, n_units: int, n_stimuli: int, who: str) -> tuple[floa
         both = np.hstack([x, y]).T.astype(np.float64)
 
         def call() -> None:
-            r = np.corrcoef(both)[:n_units, n_units:]
+            r = np.asarray(np.corrcoef(both))[:n_units, n_units:]
             r.argmax(axis=1)
             r.argmax(axis=0)
 

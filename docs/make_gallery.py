@@ -1,7 +1,8 @@
 """Run the scripts of docs/gallery and write their figures and the page that shows them.
 
-``python docs/make_gallery.py`` writes ``docs/gallery/NAME.png`` and ``docs/gallery/index.md``; with ``--page``
-only the page. A script draws one ``figure``; the first line of its docstring is the title, the rest what is seen.
+``python docs/make_gallery.py`` writes ``docs/gallery/NAME.png`` and ``docs/gallery/index.md``; ``--page``
+writes only the page. A script draws one ``figure``; the first line of its docstring is the title, the rest
+what is seen.
 """
 
 from __future__ import annotations

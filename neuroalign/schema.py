@@ -304,7 +304,8 @@ def triangle(matrices: np.ndarray, *, tolerance: float = 1e-8) -> np.ndarray:
     if full.ndim < 2 or full.shape[-1] != full.shape[-2] or full.shape[-1] < 2:
         raise ShapeError(f"matrices must be square, of at least 2 stimuli; got shape {full.shape}.")
     if np.isinf(full).any():
-        raise InvalidValueError(f"dissimilarities must be finite or NaN; {np.isinf(full).sum()} are infinite.")
+        n_infinite = int(np.isinf(full).sum())
+        raise InvalidValueError(f"dissimilarities must be finite or NaN; {n_infinite} are infinite.")
     flipped = np.swapaxes(full, -1, -2)
     largest = np.nanmax(np.abs(full), initial=0.0)
     one_sided = np.isnan(full) != np.isnan(flipped)

@@ -140,6 +140,8 @@ def product_measure(
     y, parts = as_float(y, name="y", ndim=2), as_float(parts, name="parts", ndim=3)
     if parts.shape[1:] != y.shape:
         raise ShapeError(f"parts must be (n_bands, *{y.shape}); got {parts.shape}.")
+    if not len(y) or not len(parts):
+        raise ShapeError(f"a score needs at least 1 row and 1 band; got parts of shape {parts.shape}.")
     if metric not in SPLIT:
         raise choice(metric, SPLIT, name="metric")
     total = parts.sum(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..arrays import as_float
-from ..errors import InvalidValueError, choice
+from ..errors import InvalidValueError, ShapeError, choice
 from ..schema import labels
 from ..stats import SCORES
 from .evaluation import evaluate
@@ -121,6 +121,8 @@ def _inner_splits(
     times = as_float(labels(X, on="time", name="X"), name="time")
     order = np.argsort(times, kind="stable")
     steps = [even_step(times[rows], run) for run, rows in rows_of_runs(runs, times).items()]
+    if np.isnan(steps).all():
+        raise ShapeError(f"X has {len(times)} rows in {len(steps)} runs, too few for the time between rows.")
     purge = max(hrf_rows(hrf, float(np.nanmin(steps))) for hrf in hrfs)
     train = np.asarray(train)
     if train.dtype.kind not in "iu" or not train.size or train.min() < 0 or train.max() >= len(runs):

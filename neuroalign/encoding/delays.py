@@ -72,7 +72,7 @@ def delay(X: xr.DataArray, delays: Sequence[int], *, runs: Any = None) -> xr.Dat
             coords[key] = ("feature", np.tile(coord.values, len(steps)))
     coords["delay"] = ("feature", np.repeat(steps, values.shape[1]))
     return xr.DataArray(
-        np.moveaxis(delayed, 0, 1).reshape(len(values), -1),
+        np.moveaxis(delayed, 0, 1).reshape(len(values), len(steps) * values.shape[1]),
         dims=("time", "feature"),
         coords=coords,
         attrs={**X.attrs, "delays": list(steps)},

@@ -85,6 +85,8 @@ def diagnostics(
     x, y = as_float(X, name="X", ndim=2), as_float(Y, name="Y", ndim=(1, 2))
     if len(x) != len(y):
         raise ShapeError(f"X and Y must have the same rows; got {len(x)} and {len(y)}.")
+    if not x.size or not y.size:
+        raise ShapeError(f"X and Y must not be empty; got shapes {x.shape} and {y.shape}.")
     y = y.reshape(len(y), -1)
     alphas = np.unique(np.atleast_1d(as_float(model.alphas, name="alphas", ndim=(0, 1))))
     fitted = model if hasattr(model, "alpha_") else _fit(model, x, y)

@@ -63,6 +63,8 @@ def drift_basis(
     times = as_float(times, name="times", ndim=1)
     if len(times) < 2:
         raise ShapeError(f"{name}: {len(times)} rows hold no drift; at least 3 are needed.")
+    if np.ptp(times) == 0:
+        raise InvalidValueError(f"{name}: all {len(times)} rows are at {times[0]:g} s; a drift needs time.")
     if kind == "cosine":
         basis = _cosines(times, cutoff)
     else:
@@ -81,6 +83,9 @@ def remove_drifts(x: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
     A column that is a drift and nothing else becomes exactly 0, so that it counts as constant.
     """
+    x, basis = as_float(x, name="x"), as_float(basis, name="basis", ndim=2)
+    if not len(x) or len(basis) != len(x):
+        raise ShapeError(f"x and basis need the same rows, at least 1; got {x.shape} and {basis.shape}.")
     centred = x - x.mean(axis=0)
     rest = centred - basis @ (basis.T @ centred)
     return np.where(np.abs(rest).max(axis=0) <= ROUNDING * np.abs(x).max(axis=0), 0.0, rest)

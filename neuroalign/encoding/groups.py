@@ -104,6 +104,8 @@ def leave_one_subject_out(
     [0.0, 4.0, 0.0, 4.0]
     """
     prepared = prepare_series(series, detrend=detrend, zscore=zscore)
+    if not prepared.size:
+        raise ShapeError(f"series is empty; its sizes are {dict(prepared.sizes)}.")
     cube = by_subject(prepared, within=within)
     others = mean_of_others(cube.values)
     rows = _positions(cube["subject"].values, series["subject"].values)

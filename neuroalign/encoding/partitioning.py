@@ -126,7 +126,7 @@ def variance_partitioning(scores: xr.DataArray | Mapping[str, Any]) -> xr.Datase
     _check_names(names)
     unions = all_unions(len(names))
     row = _rows(keys, names, unions)
-    values = scores.transpose("union", ...).values
+    values = as_float(scores.transpose("union", ...).values, name="scores", missing=True)
     variance = commonalities(values[row], len(names))
     member = np.array([[i in union for i in range(len(names))] for union in unions])
     rest = scores.isel(union=row[-1], drop=True)

@@ -109,10 +109,10 @@ def arranged(responses: Any, *, over: str | None, window: float | None) -> Rows:
         array = array.expand_dims("time", axis=-1)
     leading = tuple(str(dim) for dim in array.dims if dim not in (row, "neuroid", "time"))
     array = array.transpose(*leading, row, "neuroid", "time")
+    if not array.size:
+        raise ShapeError(f"responses must have presentations, neuroids and times; got {array.shape}.")
     values = as_float(array.values, name="responses")
     values = values.reshape(-1, *values.shape[len(leading) :])
-    if not values.size:
-        raise ShapeError(f"responses must have presentations, neuroids and times; got {array.shape}.")
     if over is None:
         return Rows(values.reshape(*values.shape[:2], -1, 1), array, row, leading, None)
     times = array["time"].values if "time" in array.coords else np.arange(array.sizes["time"])

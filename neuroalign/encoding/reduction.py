@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.random_projection import SparseRandomProjection
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, choice, listing
 from ..seeds import generator
 from .bands import band_of, columns_of
@@ -88,7 +89,7 @@ class BandReduction(TransformerMixin, BaseEstimator):
         if self.method not in REDUCTIONS:
             raise choice(self.method, REDUCTIONS, name="method")
         labels = self._labels(X)
-        x = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        x = self._read(X, ensure_min_samples=2)
         self.columns_ = columns_of(band_of(X, labels, n_features=x.shape[1]))
         wanted = _wanted(self.n_components, list(self.columns_))
         self.transformers_ = {
@@ -104,7 +105,7 @@ class BandReduction(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Return the components (n_rows, n_components_out), bands side by side."""
         check_is_fitted(self)
-        x = validate_data(self, X, dtype=np.float64, reset=False)
+        x = self._read(X, reset=False)
         parts = []
         for band, at in self.columns_.items():
             fitted = self.transformers_[band]
@@ -124,6 +125,15 @@ class BandReduction(TransformerMixin, BaseEstimator):
         numbers = np.concatenate([np.arange((self.bands_ == band).sum()) for band in self.columns_])
         pairs = zip(self.bands_, numbers, strict=True)
         return np.array([f"{band}{number}" for band, number in pairs], dtype=object)
+
+    def _read(self, X: Any, **options: Any) -> np.ndarray:
+        """Return the rows as scikit-learn checks them, with what it refuses as an error of this package."""
+        if np.ma.is_masked(X):
+            as_float(X, name="X")  # refuses what a mask hides
+        try:
+            return validate_data(self, X, dtype=np.float64, **options)
+        except ValueError as error:
+            raise InvalidValueError(f"X of shape {np.shape(X)}: {error}") from error
 
     def _labels(self, X: Any) -> Any:
         labelled = isinstance(X, xr.DataArray) and "band" in X.coords

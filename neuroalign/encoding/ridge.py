@@ -267,9 +267,11 @@ def _checked_features(X: Any) -> np.ndarray:
     """Return X as float32 where it is stored so, else as float64."""
     if hasattr(X, "toarray"):
         raise InvalidValueError(f"X must be dense; got the sparse {type(X).__name__}. Pass X.toarray().")
+    if np.ma.is_masked(X):
+        as_float(X, name="X")  # refuses what a mask hides
     x = np.asarray(X)
     if x.dtype.kind == "c":
-        raise InvalidValueError("Complex data not supported: X must be real numbers.")
+        raise InvalidValueError(f"Complex data not supported: X must be real numbers; got dtype {x.dtype}.")
     if x.dtype.kind == "O":
         x = x.astype(np.float64)
     if x.ndim == 1:

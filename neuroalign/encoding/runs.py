@@ -34,6 +34,8 @@ def check_features(X: Any) -> tuple[np.ndarray, np.ndarray]:
             f"X must be a DataArray (time, feature); got {getattr(X, 'dims', type(X).__name__)}."
         )
     times = as_float(labels(X, on="time", name="X"), name="time")
+    if not X.size:
+        raise ShapeError(f"X is empty; its sizes are {dict(X.sizes)}.")
     return as_float(X.values, name="X"), times
 
 

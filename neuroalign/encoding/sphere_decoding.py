@@ -261,6 +261,8 @@ def _targets(
         metric = metric or "pearson"
         if metric not in SCORES:
             raise choice(metric, SCORES, name="metric of numbers")
+        if not features.size:
+            raise ShapeError(f"features are empty; their sizes are {dict(features.sizes)}.")
         return as_float(features.values, name="features"), None, None, metric
     if metric not in (None, ACCURACY):
         raise choice(metric, [ACCURACY], name="metric of labels")

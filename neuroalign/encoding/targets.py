@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..arrays import as_float
 from ..errors import FileError, InvalidValueError, ShapeError
 
 __all__ = ["Targets", "patterns"]
@@ -45,6 +46,8 @@ class Targets:
     def __init__(self, values: Any, *, name: str = "Y") -> None:
         if isinstance(values, xr.DataArray):
             values = values.data
+        if np.ma.is_masked(values):
+            as_float(values, name=name)  # refuses what a mask hides
         streamed = not isinstance(values, np.ndarray) and all(
             hasattr(values, key) for key in ("shape", "dtype", "__getitem__")
         )
@@ -55,7 +58,9 @@ class Targets:
         self.in_memory = not streamed and not isinstance(self.values, np.memmap)
         kind = np.dtype(self.values.dtype).kind
         if kind == "c":
-            raise InvalidValueError(f"Complex data not supported: {name} must be real numbers.")
+            raise InvalidValueError(
+                f"Complex data not supported: {name} must be real numbers; got dtype {self.values.dtype}."
+            )
         if kind == "O":
             self.values = np.asarray(self.values).astype(np.float64)
         elif kind not in "fiub":

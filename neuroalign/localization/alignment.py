@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
+from ..errors import InvalidValueError
 from ..stats import p_value
 from .controls import random_masks
 
@@ -51,6 +52,8 @@ def mask_alignment(
         least as extreme in p, is left out of z and counted in ``attrs["n_undefined"]``.
     """
     drawn = random_masks(mask, kind, n_controls, rng=rng, magnitude=magnitude, exclude=exclude)
+    if not mask.any():
+        raise InvalidValueError(f"mask selects none of its {mask.size} units; there is nothing to score.")
     observed = float(score(mask.drop_attrs()))
     draws = tqdm(drawn, desc="random masks", unit="mask", disable=not progress, mininterval=1)
     null = np.array([float(score(_plain(draw))) for draw in draws])

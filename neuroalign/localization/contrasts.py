@@ -198,6 +198,7 @@ def effect_sizes(
     coords = {name: moments[name] for name in ("layer", "site", "index")}
     values = {"d": d, "low": low, "high": high}
     attrs = {"level": level, "hedges": hedges, "absolute": absolute, "n_positive": a.n, "n_negative": b.n}
+    attrs["n_undefined"] = int(np.isnan(d).sum())
     return xr.Dataset({name: ("unit", factor * x) for name, x in values.items()}, coords, attrs)
 
 

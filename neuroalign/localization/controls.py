@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from ..arrays import as_float
 from ..errors import InvalidValueError, ShapeError, choice
 from ..schema import check
 from .masks import align_masks
@@ -69,9 +70,11 @@ def random_masks(
     if n < 1:
         raise InvalidValueError(f"n must be 1 or more; got {n}.")
     if kind == "norm-matched":
-        if magnitude is None or magnitude.sizes != mask.sizes:
-            raise ShapeError("norm-matched masks need the magnitude of every unit of the mask.")
-        size = magnitude.values
+        if magnitude is None:
+            raise ShapeError(
+                f"norm-matched masks need the magnitude of the {mask.size} units of the mask; got None."
+            )
+        size = _sizes(mask, magnitude)
     else:
         size = np.ones(mask.sizes["unit"])
     free = ~mask.values
@@ -84,6 +87,15 @@ def random_masks(
     n_unmatched = int(mask.sum()) - draws.sum(axis=1)
     coords = {**mask.coords, "n_unmatched": ("draw", n_unmatched)}
     return xr.DataArray(draws, dims=("draw", "unit"), coords=coords, attrs={"kind": kind}, name="mask")
+
+
+def _sizes(mask: xr.DataArray, magnitude: xr.DataArray) -> np.ndarray:
+    """Return the magnitudes in the order of the mask's units, matched by layer, site and index."""
+    try:
+        matched = align_masks(mask, magnitude)
+    except ShapeError as error:
+        raise ShapeError(f"magnitude must be of the units of the mask: {error}") from error
+    return as_float(matched, name="magnitude")
 
 
 def _uniform(draw: np.ndarray, units: Units, rng: np.random.Generator) -> None:
@@ -133,10 +145,11 @@ def unmatched_units(mask: xr.DataArray, magnitude: xr.DataArray) -> xr.DataArray
     A norm-matched control lacks them, so that the effect is also given without them.
     """
     check(mask, "mask")
+    size = _sizes(mask, magnitude)
     alone = np.zeros(mask.shape, dtype=bool)
     for unit in np.flatnonzero(mask.values):
         free = (mask["layer"].values == mask["layer"].values[unit]) & ~mask.values
-        distance = _log_ratio(magnitude.values[free], magnitude.values[unit])
+        distance = _log_ratio(size[free], size[unit])
         alone[unit] = not (distance <= np.log(FACTOR)).any()
     return mask.copy(data=alone)
 
@@ -154,7 +167,10 @@ def outlier_units(magnitude: xr.DataArray, *, factor: float = 6.0) -> xr.DataArr
     """
     if not factor > 1:
         raise InvalidValueError(f"factor must be above 1; got {factor!r}.")
-    median = magnitude.groupby("layer").median()
+    size = as_float(check(magnitude, "mask", name="magnitude").values, name="magnitude")
+    if not size.size:
+        raise ShapeError("magnitude has 0 units; there is no median to compare with.")
+    median = magnitude.copy(data=size).groupby("layer").median()
     reference = median.sel(layer=magnitude["layer"].values).values
-    found = magnitude.copy(data=magnitude.values > factor * reference).rename("mask")
+    found = magnitude.copy(data=size > factor * reference).rename("mask")
     return found.assign_attrs(outlier_factor=factor)

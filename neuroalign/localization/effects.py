@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import InvalidValueError, LabelError, listing
+from ..schema import labels
 from ..stats import bootstrap, fdr, p_value, permutation, shuffle
 from .lesions import INTACT
 from .tasks import item_values, outcome_of
@@ -161,6 +162,7 @@ def double_dissociation(
     tasks, outcomes = (scores_a, scores_b), [outcome_of(x, outcome) for x in (scores_a, scores_b)]
     for scores in tasks:
         _refuse_missing(scores, [INTACT, *masks], "item")
+        labels(scores, on="item", name="scores")
     values = [item_values(x, how) for x, how in zip(tasks, outcomes, strict=True)]
     if "mean" in outcomes:
         values = [x / _spread(x.sel(mask=INTACT)) for x in values]
@@ -200,6 +202,6 @@ def _spread(intact: xr.DataArray) -> float:
     spread = float(intact.std(ddof=1))
     if not spread > 0:
         raise InvalidValueError(
-            "a task's intact item scores are all the same: they have no spread to scale by."
+            f"a task's {intact.size} intact item scores are all the same: they have no spread to scale by."
         )
     return spread

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..errors import InvalidValueError, LabelError, choice, listing
+from ..arrays import as_float
+from ..errors import InvalidValueError, LabelError, ShapeError, choice, listing
 from ..extraction import LanguageModel, prepare_sentences, sentence_log_probs
 from ..schema import labels
 
@@ -57,7 +58,11 @@ def outcome_of(scores: xr.DataArray, outcome: str | None = None) -> str:
 
 def item_values(scores: xr.DataArray, outcome: str) -> xr.DataArray:
     """Return what is averaged over items, float64: 1 where an item is right and 0 elsewhere, or the score."""
-    return (scores > 0).astype(np.float64) if outcome == "accuracy" else scores.astype(np.float64)
+    if "item" not in scores.dims or not scores.sizes["item"]:
+        raise ShapeError(f"scores need at least 1 along the dim 'item'; got {dict(scores.sizes)}.")
+    # NaN > 0 is False: an item without a score would count as wrong.
+    values = as_float(scores.values, name="scores")
+    return scores.copy(data=(values > 0).astype(np.float64) if outcome == "accuracy" else values)
 
 
 def item_scores(values: np.ndarray, coords: Mapping[str, Any], **attrs: Any) -> xr.DataArray:
@@ -221,8 +226,14 @@ def perplexity(scores: xr.DataArray) -> xr.DataArray:
     Returns
     -------
     DataArray (...)
+
+    Raises
+    ------
+    InvalidValueError
+        If a score is not finite: a text that was left out would make the rest look more probable.
     """
     if "n_tokens" not in scores.coords:
         raise LabelError(f"scores lack the coordinate 'n_tokens'; they have {listing(scores.coords)}.")
+    scores = item_values(scores, "mean")
     mean = (scores * scores["n_tokens"]).sum("item") / scores["n_tokens"].sum()
     return xr.apply_ufunc(np.exp, -mean).rename("perplexity")

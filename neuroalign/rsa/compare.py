@@ -206,6 +206,8 @@ def aligned(a: xr.DataArray, b: xr.DataArray, names: tuple[str, str] = ("a", "b"
 def as_rows(x: xr.DataArray, suffix: str) -> tuple[np.ndarray, dict[str, Any]]:
     """Return RDMs as rows (n_rdms, n_pairs) and the coordinates of their leading dims, renamed."""
     values = as_float(x.values, name=suffix, finite=False)
+    if not all(values.shape[:-1]):
+        raise ShapeError(f"{suffix} hold no RDM; got sizes {dict(x.sizes)}.")
     if np.isinf(values).any():
         raise InvalidValueError(f"{suffix}: {int(np.isinf(values).sum())} dissimilarities are infinite.")
     leading, dim = x.dims[:-1], f"rdm_{suffix}"

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..errors import InvalidValueError, LabelError, ShapeError
+from ..arrays import as_float
+from ..errors import LabelError, ShapeError
 from ..schema import labels
 from .compare import aligned, as_rows, check_method, compare_rows
 from .designs import arrange, fold_means, unit_dim
@@ -136,6 +137,10 @@ def cross_temporal_distance(
     unit = unit_dim(responses, "responses")
     if "time" not in responses.dims:
         raise ShapeError(f"responses need a dim 'time'; got {responses.dims}.")
+    if "stimulus" not in responses.coords or not responses.size:
+        raise ShapeError(
+            f"responses need labelled stimuli and at least one value; got {dict(responses.sizes)}."
+        )
     own = {folds, "stimulus", unit, *responses["stimulus"].dims, "time"}
     rest = [dim for dim in responses.dims if dim not in own]
     design = arrange(responses.transpose(*rest, "time", ...), folds)
@@ -147,8 +152,7 @@ def cross_temporal_distance(
             "cross_temporal_distance needs at least 2 stimuli and 2 folds, every stimulus in every fold; got "
             f"{n_stimuli} and {n_folds}, with {int((~present).sum())} missing."
         )
-    if not np.isfinite(design.values).all():
-        raise InvalidValueError("responses must be finite.")
+    as_float(design.values, name="responses")
     precision = None if noise is None else precision_values(noise, responses, unit)
     tables = design.values.reshape(-1, n_times, *design.values.shape[1:])
     found = np.stack(

@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import nnls
 
+from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, ShapeError
-from ..schema import check, labels, n_stimuli_of_pairs
+from ..schema import align, check, labels, n_stimuli_of_pairs
 from .compare import aligned, as_rows, check_method
 from .weighted import LINEAR, linear_features, mean_known, sample_scores
 
@@ -109,7 +110,10 @@ def fit(model: Model, data: xr.DataArray, method: str = "pearson") -> xr.DataArr
     rdms, data = aligned(model.rdms, data, (model.name, "data"))
     components, rows = as_rows(rdms, model.name)[0], as_rows(data, "data")[0]
     if np.isnan(components).any() or np.isnan(rows).any():
-        raise InvalidValueError(f"{model.name}: fitting needs RDMs without missing pairs.")
+        n_missing = int(np.isnan(components).sum() + np.isnan(rows).sum())
+        raise InvalidValueError(
+            f"{model.name}: fitting needs RDMs without missing pairs; {n_missing} are missing (NaN)."
+        )
     counts = np.ones(n_stimuli_of_pairs(rows.shape[1]), dtype=np.int64)
     weights = fit_rows(model.kind, components, rows, counts, np.ones(len(rows)), method, model.ridge)
     coords = {"component": rdms["component"].values} if "component" in rdms.coords else {}
@@ -117,12 +121,19 @@ def fit(model: Model, data: xr.DataArray, method: str = "pearson") -> xr.DataArr
 
 
 def predict(model: Model, weights: xr.DataArray) -> xr.DataArray:
-    """Return the RDM (pair,) of a model with weights (component,)."""
+    """Return the RDM (pair,) of a model with weights (component,); NaN where a component lacks the pair.
+
+    Weights are matched by label where both they and the model's components have labels.
+    """
     if weights.dims != ("component",) or weights.sizes["component"] != model.rdms.sizes["component"]:
         raise ShapeError(
             f"weights must be (component: {model.rdms.sizes['component']}); got {dict(weights.sizes)}."
         )
-    values = weights.values @ model.rdms.values
+    if "component" in weights.coords and "component" in model.rdms.coords:
+        names = (model.name, "weights")
+        weights = align(model.rdms.isel(pair=0, drop=True), weights, on="component", names=names)[1]
+    components = as_float(model.rdms.values, name=model.name, missing=True)
+    values = as_float(weights.values, name="weights") @ components
     return model.rdms.isel(component=0, drop=True).copy(data=values)
 
 

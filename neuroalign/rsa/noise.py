@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.linalg
 import xarray as xr
 
+from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, ShapeError, choice, listing
 from ..schema import labels
 from ..stats import is_constant
@@ -182,11 +183,7 @@ def whiten(
     """
     unit = unit_dim(patterns, "patterns")
     patterns = patterns.transpose(..., unit)
-    values = patterns.values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise InvalidValueError(
-            f"patterns must be finite; {int((~np.isfinite(values)).sum())} values are not."
-        )
+    values = as_float(patterns.values, name="patterns")
     if unit_dim(noise, "noise") == unit and noise.dims == (unit, f"{unit}_b"):
         found = values @ _factor(precision_values(noise, patterns, unit))
     else:
@@ -228,16 +225,14 @@ def _estimate(x: xr.DataArray, method: str, dof: float | None, folds: str | None
 def _residuals(x: xr.DataArray, unit: str, folds: str | None) -> tuple[np.ndarray, int]:
     """Return deviations (n, n_units) from the means of each cell, and how many means these are."""
     x = x.transpose(..., unit)
-    if x.dtype.kind not in "fiub":
-        raise InvalidValueError(f"x must be real numbers; got dtype {x.dtype}.")
     has_stimulus = "stimulus" in x.dims or ("stimulus" in x.coords and x["stimulus"].ndim == 1)
     if x.ndim < 2 or (x.ndim > 2 and not has_stimulus):
         raise ShapeError(
             f"x must be residuals (observation, {unit}), or have labels 'stimulus'; got {x.dims}."
         )
-    values = x.values.reshape(-1, x.shape[-1]).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise InvalidValueError(f"x must be finite; {int((~np.isfinite(values)).sum())} values are not.")
+    if not x.size:
+        raise ShapeError(f"x is empty; its sizes are {dict(x.sizes)}.")
+    values = as_float(x.values, name="x").reshape(-1, x.shape[-1])
     cell = np.zeros(len(values), dtype=np.intp)
     for name in (["stimulus"] if has_stimulus else []) + ([folds] if folds is not None else []):
         codes = _codes(x, name)

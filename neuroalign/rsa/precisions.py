@@ -49,7 +49,10 @@ def precision_values(
             n_bad = int((~np.isfinite(one)).sum())
             raise InvalidValueError(f"noise{where} must be finite; {n_bad} of {one.size} values are not.")
         if not is_symmetric(one):
-            raise InvalidValueError(f"noise{where} must be symmetric, as a precision is.")
+            gap = float(np.abs(one - one.T).max())
+            raise InvalidValueError(
+                f"noise{where} must be symmetric, as a precision is; it is off by {gap:g}."
+            )
     return values
 
 

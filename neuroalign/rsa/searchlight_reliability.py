@@ -87,6 +87,8 @@ def searchlight_reliability(
     check_chunk(chunk=chunk, n_splits=n_splits)
     if n_splits > 1 and rng is None:
         raise InvalidValueError("rng: random halves need a numpy.random.Generator.")
+    if not responses.size:
+        raise ShapeError(f"responses are empty; their sizes are {dict(responses.sizes)}.")
     which, dim = _folds_of(responses, folds)
     least = 2 if metric in CROSSVALIDATED else 1
     options: dict[str, Any] = {

@@ -166,6 +166,8 @@ def mean_rdm(
     rows = _rows(rdms)
     if over not in rdms.dims[:-1]:
         raise ShapeError(f"rdms have no dim {over!r} to average over; got dims {rdms.dims}.")
+    if not rdms.sizes[over]:
+        raise ShapeError(f"rdms hold no RDM along {over!r} to average over; got shape {rdms.shape}.")
     scaled = _by_row(rows, SCALES[scale])
     n_undefined = int((np.isnan(scaled).all(axis=1) & ~np.isnan(rows).all(axis=1)).sum())
     axis = rdms.dims.index(over)

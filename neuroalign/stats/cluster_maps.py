@@ -56,7 +56,8 @@ def difference(values: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
             values, other = align(values, other, on=str(dim), names=("values", "other"))
         elif values.sizes[dim] != other.sizes[dim]:
             raise ShapeError(f"other has {other.sizes[dim]} along {dim!r}; values have {values.sizes[dim]}.")
-    return values.copy(data=values.values.astype(np.float64) - other.transpose(*values.dims).values)
+    subtracted = as_float(other.transpose(*values.dims).values, name="other", finite=False)
+    return values.copy(data=as_float(values.values, name="values", finite=False) - subtracted)
 
 
 def prepared(x: Any, adjacency: Any, missing: str) -> Maps:
@@ -77,6 +78,8 @@ def prepared(x: Any, adjacency: Any, missing: str) -> Maps:
     further = tuple(dim for dim in x.dims if dim not in ("subject", *inner))
     x = x.transpose("subject", *further, *inner)
     raw = as_float(x.values, name="values", finite=False)
+    if not raw.size:
+        raise ShapeError(f"values are empty; their sizes are {dict(x.sizes)}.")
     _refuse_undefined(raw, x["subject"].values, missing)
     shape = (len(raw), -1, 1 if place is None else x.sizes[place], x.sizes.get("time", 1))
     known = ~np.isnan(raw).reshape(shape)

@@ -105,11 +105,14 @@ def check(
     from .check_command import check_study
 
     found = check_study(config, directory=directory, cores=cores, device=device, digests=digests)
-    _echo([found.as_json()] if as_json else found.lines())
+    if as_json:
+        typer.echo(found.as_json())
     if found.problems:
-        count = f"{len(found.problems)} problem(s):"
-        typer.echo("\n".join([f"neuroalign: {config} has {count}", *found.problems]), err=True)
+        said = [f"neuroalign: {config} has {len(found.problems)} problem(s):", *found.problems]
+        typer.echo("\n".join(said if as_json else [*said, *found.lines()]), err=True)
         raise typer.Exit(WRONG)
+    if not as_json:
+        _echo(found.lines())
 
 
 @app.command(epilog=EXIT_CODES)

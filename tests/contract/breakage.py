@@ -20,7 +20,7 @@ from battery import Row, template
 
 from neuroalign.schema import square, triangle
 
-ROWS = ("stimulus", "presentation", "item", "time", "pair")
+ROWS = ("stimulus", "presentation", "item", "pair", "time")
 COLUMNS = ("unit", "neuroid", "feature", "target", "vertex", "axis")
 SUBJECTS = ("subject", "rdm", "model", "run", "repetition", "component", "draw")
 ANY = frozenset({"refused", "counted", "finite", "same"})
@@ -51,7 +51,7 @@ class Cell:
     def sharing(self) -> list[str]:
         """Arguments whose rows are those of this one, itself among them."""
         mine = self.dim(ROWS)
-        if mine is None:
+        if mine is None or self.row.apart:
             return [self.argument]
         kinds = {"stimulus", "pair"} if mine in ("stimulus", "pair") else {mine}
         good, labelled = self.good(), self.row.arrays
@@ -367,12 +367,26 @@ def without_labels(cell: Cell) -> Spoilt | None:
 
 def permuted(cell: Cell) -> Spoilt | None:
     joined, dim, arguments = cell.joined(), cell.label_dim(), cell.good()
-    alone = len(joined) < 2 or joined[0] == cell.argument
+    alone = len(joined) < 2 or cell.argument == (cell.row.leader or joined[0])
     if dim is None or (alone and (cell.row.ordered or cell.row.random)):
         return None
     n = len(row_labels(arguments[cell.argument], dim))
     order = np.random.default_rng(3).permutation(n)
     arguments[cell.argument] = reordered(arguments[cell.argument], dim, order)
+    return arguments, None
+
+
+def permuted_columns(cell: Cell) -> Spoilt | None:
+    """Columns of another argument than the first, where the function matches them by label."""
+    matched = cell.row.columns
+    if cell.argument not in matched[1:]:
+        return None
+    arguments = cell.good()
+    value = arguments[cell.argument]
+    for dim in value.dims:
+        if str(dim).removesuffix("_b") in ("unit", "neuroid", "component"):
+            value = value.isel({dim: np.random.default_rng(3).permutation(value.sizes[dim])})
+    arguments[cell.argument] = value
     return arguments, None
 
 
@@ -408,7 +422,7 @@ FAULTS: Mapping[str, Fault] = {
     "big-endian": Fault(as_dtype(lambda x: x.astype(">f8")), SHOULD),
     "complex": Fault(set_values(lambda x, cell: x + 1j), REFUSED, NO_NUMBER),
     "object": Fault(set_values(lambda x, cell: x.astype(object)), SHOULD | REFUSED, NO_NUMBER),
-    "text": Fault(set_values(lambda x, cell: x.astype(str)), REFUSED, NO_NUMBER),
+    "text": Fault(set_values(lambda x, cell: x.astype(str)), SHOULD | REFUSED, NO_NUMBER),
     "masked array": Fault(set_values(masked), REFUSED, r"(?i)mask"),
     "read-only memory map": Fault(set_values(memory_map), SHOULD),
     "non-contiguous": Fault(set_values(strided), SHOULD),
@@ -416,6 +430,7 @@ FAULTS: Mapping[str, Fault] = {
     "transposed": Fault(transposed, SHOULD | REFUSED),
     "wrong dims": Fault(other_dims, SHOULD | REFUSED),
     "permuted labels": Fault(permuted, SHOULD),
+    "permuted units": Fault(permuted_columns, SHOULD),
     "duplicate label": Fault(relabelled(twice), REFUSED, r"(?i)repeat|duplicate|unique|increas|even"),
     "label missing": Fault(relabelled(one_missing), REFUSED, r"(?i)missing|NaN|finite|integer|mixed"),
     "other label": Fault(relabelled(one_other, least=2), REFUSED),
@@ -428,7 +443,7 @@ FAULTS: Mapping[str, Fault] = {
 
 def vague(text: str, fault: Fault) -> bool:
     """Whether an error does not say what came: no number, name or quote in it, or not this fault's word."""
-    return len(text) < 25 or not re.search(r"[\d'\"(]|got", text) or not re.search(fault.says, text)
+    return len(text) < 25 or not re.search(r"[\d'\"(]|got|integer, string", text) or not re.search(fault.says, text)
 
 
 __all__ = ["FAULTS", "Cell", "Fault", "triangle", "vague"]

@@ -35,12 +35,15 @@ TABLE = [
         lambda values: schema.make_rdm(values, names(5)),
         {"values": ("pairs",)},
         documented={
-            "one inf": "finite: any values are labelled; what reads them refuses infinity",
-            "one NaN": "counted: NaN marks an undefined pair",
+            "one inf": "infinite: any numbers are labelled; what reads them refuses infinity",
+            "one NaN": "silent NaN: NaN marks an undefined pair",
+            "all NaN": "silent NaN: NaN marks an undefined pair",
         },
     ),
-    Row("schema.square", lambda: {"values": noise(2, 10)}, schema.square, {"values": ("maps", "pairs")}),
-    Row("schema.triangle", symmetric, schema.triangle, {"matrices": ("maps", "a", "b")}),
+    Row("schema.square", lambda: {"values": noise(2, 10)}, schema.square, {"values": ("maps", "pairs")},
+        documented={fault: "silent NaN/infinite: values are passed on" for fault in ("one NaN", "all NaN", "one inf")}),
+    Row("schema.triangle", symmetric, schema.triangle, {"matrices": ("maps", "a", "b")},
+        documented={"one NaN": "same: NaN on the diagonal, as some programs leave it"}),
     Row(
         "schema.make_mask",
         lambda: {"selected": np.array([True, False, True, True])},
@@ -55,7 +58,8 @@ TABLE = [
         lambda values: arrays.as_float(values, name="values", ndim=2),
         {"values": ("stimulus", "unit")},
     ),
-    Row("arrays.merge_moments", moments, arrays.merge_moments, {"mean": ("group", "unit"), "m2": ("group", "unit")}),
+    Row("arrays.merge_moments", moments, arrays.merge_moments, {"mean": ("group", "unit"), "m2": ("group", "unit")},
+        documented={"one inf": "infinite: NaN and infinity go on into the result"}),
 ]
 EXEMPT = {
     "schema.Noun": "a description of dims, no array",

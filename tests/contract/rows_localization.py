@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from battery import Row
-from made import names, noise, rng
+from made import noise, rng
 
 from neuroalign import localization as loc
 from neuroalign.schema import make_mask
@@ -54,17 +54,12 @@ def lesion_scores(losses=(0.5, 0.0, 0.2, 0.1)):
     return xr.DataArray(values, dims=("mask", "item"), coords=coords, attrs={"outcome": "mean"})
 
 
-def moments():
-    return loc.group_moments({"l0": layer()["activations"]}, stimuli())
-
-
 SELECTION = {"k": 2}
 OTHER_LABELS = {
     "non-ASCII labels": "refused: the table's labels are other ones then",
     "labels are numbers": "refused: the table's labels are other ones then",
     "other label": "refused: the table's labels are other ones then",
 }
-FEW = "refused: a condition has too few stimuli then"
 TABLE = [
     *[
         Row(f"localization.{name}", layer, call, {"activations": None}, shift=("activations",) if shift else (),
@@ -84,20 +79,22 @@ TABLE = [
     Row("localization.welch_t", lambda: {"x": noise(6, 3), "y": noise(7, 3, seed=1)}, loc.welch_t,
         {"x": ("stimulus", "unit"), "y": ("stimulus", "unit")}, tolerance=1e-7),
     Row("localization.select_units", lambda: {"t": noise(9)}, lambda t: loc.select_units(t, k=2), {"t": ("unit",)},
-        documented={"one NaN": "finite: NaN units are never selected", "one inf": "finite: infinity is the largest t"}),
-    Row("localization.dice", two_masks, loc.dice, {"a": None, "b": None}),
-    Row("localization.agreement", two_masks, lambda a, b: loc.agreement({"a": a, "b": b}), {"a": None, "b": None}),
+        documented={"one NaN": "finite/same: NaN units are never selected", "one inf": "finite: infinity is the largest t"}),
+    Row("localization.dice", two_masks, loc.dice, {"a": None, "b": None}, columns=("a", "b")),
+    Row("localization.agreement", two_masks, lambda a, b: loc.agreement({"a": a, "b": b}), {"a": None, "b": None},
+        columns=("a", "b")),
     Row("localization.agreeing_units", two_masks, lambda a, b: loc.agreeing_units({"a": a, "b": b}, at_least=1),
-        {"a": None, "b": None}),
+        {"a": None, "b": None}, columns=("a", "b")),
     Row("localization.layer_profile", lambda: {"mask": mask()}, loc.layer_profile, {"mask": None}),
     Row("localization.random_masks", lambda: {"mask": mask(), "magnitude": magnitude()},
         lambda mask, magnitude: loc.random_masks(mask, "norm-matched", 2, rng=rng(), magnitude=magnitude),
-        {"mask": None, "magnitude": None}, random=True),
+        {"mask": None, "magnitude": None}, random=True, columns=("mask", "magnitude")),
     Row("localization.mask_alignment", lambda: {"mask": mask()}, lambda mask: loc.mask_alignment(
-        lambda m: float(m.values @ np.arange(m.size)), mask, 5, rng(), progress=False), {"mask": None}, random=True),
+        lambda m: float(m.values @ np.arange(m.size)), mask, 5, rng(), progress=False), {"mask": None}, random=True,
+        documented={"one unit": "silent NaN: z is NaN where the scores of random masks do not differ"}),
     Row("localization.outlier_units", lambda: {"magnitude": magnitude()}, loc.outlier_units, {"magnitude": None}),
     Row("localization.unmatched_units", lambda: {"mask": mask(), "magnitude": magnitude()}, loc.unmatched_units,
-        {"mask": None, "magnitude": None}),
+        {"mask": None, "magnitude": None}, columns=("mask", "magnitude")),
     Row("localization.lesion_effects_by", lambda: {"scores": lesion_scores()}, lambda scores: loc.lesion_effects_by(
         scores, ["a", "b"], rng=rng(), controls={"uniform": ["r0", "r1"]}, n_bootstrap=5, n_permutations=9),
         {"scores": None}, random=True),
@@ -105,9 +102,7 @@ TABLE = [
         lambda: {"scores_a": lesion_scores(), "scores_b": lesion_scores((0.0, 0.6, 0.1, 0.2))},
         lambda scores_a, scores_b: loc.double_dissociation(scores_a, scores_b, ["a", "b"], rng=rng(), n_bootstrap=5,
                                                            n_permutations=9), {"scores_a": None, "scores_b": None},
-        random=True,
-        documented={"other label": "same: the two tasks have items of their own, which are not matched",
-                    "labels of another type": "same: the two tasks have items of their own, which are not matched"}),
+        random=True, apart=True),
     Row("localization.summarize_lesions", lambda: {"scores": lesion_scores()}, lambda scores: loc.summarize_lesions(
         scores, ["a", "b"], {"uniform": ["r0", "r1"]}, rng=rng(), n_bootstrap=5), {"scores": None}, random=True),
     Row("localization.perplexity", lambda: {"scores": lesion_scores()[0] - 3}, loc.perplexity, {"scores": None}),
@@ -129,4 +124,3 @@ EXEMPT = {
     "localization.preset": "takes a name",
     "localization.preset_moments": "takes a network and a table; tests/localization/test_presets.py",
 }
-_ = (moments, names, FEW)

@@ -9,6 +9,7 @@ from neuroalign import stats
 
 ROOMS = ("stats",)
 COLUMNS = ("stimulus", "neuroid")
+LEFT_SERIES = "same/finite: series that are constant or not finite are left out"
 LEFT_OUT = "NaN is a test that was not made: it stays NaN and belongs to no family"
 
 
@@ -55,12 +56,13 @@ def two_of_cells():
 
 TABLE = [
     pair_of("pearson_r"),
-    pair_of("r2", shift=("y",)),
+    pair_of("r2", shift=()),
     pair_of("explained_variance"),
     pair_of("mse", shift=()),
     pair_of("spearman"),
     Row("stats.ar1", lambda: {"x": noise(30, 3)}, stats.ar1, {"x": ("time", "neuroid")}, shift=("x",)),
-    Row("stats.block_length", lambda: {"x": noise(40, 3)}, stats.block_length, {"x": ("time", "neuroid")}, shift=("x",)),
+    Row("stats.block_length", lambda: {"x": noise(40, 3)}, stats.block_length, {"x": ("time", "neuroid")}, shift=("x",),
+        documented={"one NaN": LEFT_SERIES, "one inf": LEFT_SERIES}),
     Row(
         "stats.block_lengths", lambda: {"x": noise(40, 3)}, stats.block_lengths, {"x": ("time", "neuroid")},
         shift=("x",),
@@ -80,6 +82,7 @@ TABLE = [
         "stats.by_subject", lambda: {"series": subjects_series()}, stats.by_subject, {"series": None}, ordered=True,
         documented={
             "one NaN": "silent NaN: NaN is let through", "all NaN": "silent NaN: NaN is let through",
+            "one inf": "infinite: values are let through",
         },
     ),
     Row("stats.isc", lambda: {"series": subjects_series()}, stats.isc, {"series": None}, shift=("series",), ordered=True),
@@ -89,19 +92,24 @@ TABLE = [
     ),
     Row("stats.detrend_linear", lambda: {"x": noise(12, 3)}, stats.detrend_linear, {"x": COLUMNS}, shift=("x",)),
     Row("stats.standardize", lambda: {"x": noise(12, 3)}, stats.standardize, {"x": COLUMNS}, shift=("x",)),
-    Row("stats.is_constant", lambda: {"x": noise(12, 3)}, stats.is_constant, {"x": COLUMNS}),
+    Row("stats.is_constant", lambda: {"x": noise(12, 3)}, stats.is_constant, {"x": COLUMNS},
+        documented={**{fault: "same: a column with NaN or infinity is not constant" for fault in ("one NaN", "one inf", "all NaN")},
+                    "no stimulus": "finite: a column without rows is constant"}),
     Row(
         "stats.cluster_test",
         two_of_cells,
         lambda values, other: stats.cluster_test(values, other, n=20, rng=rng()),
         {"values": None, "other": None},
         ordered=True, random=True,
+        documented={"constant subject": "silent NaN: p is NaN outside clusters, which are others then"},
     ),
     Row(
         "stats.map_tests", lambda: {"maps": scores()}, lambda maps: stats.map_tests(maps, n=50, rng=rng()),
         {"maps": None}, random=True,
         documented={
             "one NaN": "finite: a subject with NaN is left out of that place; n_subjects counts",
+            "constant neuroid": "infinite: t is infinite where all scores are one number",
+            "all constant": "infinite: t is infinite where all scores are one number",
         },
     ),
     Row(
@@ -142,21 +150,23 @@ TABLE = [
         "stats.normalized",
         lambda: {"scores": scores()[0], "ceiling": abs(scores(seed=1)[0]) + 0.5},
         stats.normalized,
-        {"scores": None, "ceiling": None},
+        {"scores": None, "ceiling": None}, columns=("scores", "ceiling"),
     ),
     Row("stats.fdr", p_values, stats.fdr, {"p": ("model", "neuroid")}, documented={"one NaN": f"finite: {LEFT_OUT}"}),
     Row("stats.holm", p_values, stats.holm, {"p": ("model", "neuroid")}, documented={"one NaN": f"finite: {LEFT_OUT}"}),
     Row(
         "stats.p_value", lambda: {"observed": noise(3), "null": noise(19, 3, seed=1)}, stats.p_value,
         {"observed": ("neuroid",), "null": ("draw", "neuroid")},
-        documented={"null:one NaN": "finite: a draw that is NaN counts as one at least as extreme",
+        documented={"null:one NaN": "finite/same: a draw that is NaN counts as one at least as extreme",
                     "null:all NaN": "finite: a draw that is NaN counts as one at least as extreme",
-                    "one inf": "finite: infinity is larger than any other statistic"},
+                    "one inf": "finite/same: infinity is larger than any other statistic"},
     ),
     Row(
         "stats.max_p", lambda: {"observed": noise(3), "null": noise(19, 3, seed=1)}, stats.max_p,
         {"observed": ("neuroid",), "null": ("draw", "neuroid")},
-        documented={"one inf": "finite: infinity is larger than any other statistic"},
+        documented={"one inf": "finite/same: infinity is larger than any other statistic",
+                    "null:one NaN": "finite: an undefined draw counts as extreme for all",
+                    "null:all NaN": "finite: an undefined draw counts as extreme for all"},
     ),
     Row(
         "stats.sign_flips", lambda: {"values": noise(5, 3)}, stats.sign_flips, {"values": ("subject", "neuroid")},
@@ -168,6 +178,7 @@ TABLE = [
         lambda: {"estimate": noise(3), "variance": 0.1 + rng().random(3), "draws": noise(20, 3, seed=1)},
         lambda estimate, variance, draws: stats.resampled_tests(estimate, variance, draws, dof=9),
         {"estimate": ("neuroid",), "variance": ("neuroid",), "draws": ("draw", "neuroid")},
+        documented={"draws:one NaN": "finite: an undefined draw is left out of that statistic's tests"},
     ),
     Row(
         "stats.dual_variance",

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from neuroalign.errors import InvalidValueError
-from neuroalign.similarity import excess_correlation, match_units, mutual_sets, unit_batches
+from neuroalign.similarity import excess_correlation, match_units, mutual_sets
+from neuroalign.similarity.unit_batches import random_turn
 
 
 def sparse(n=400, d=60, seed=0):
@@ -96,7 +97,8 @@ def test_bad_rotations_are_refused(monkeypatch):
         excess_correlation(x, {"y": x}, rng=rng, n_rotations=0)
     with pytest.raises(InvalidValueError, match="others is empty"):
         excess_correlation(x, {}, rng=rng)
-    monkeypatch.setattr(unit_batches, "WIDEST", 10)
+    monkeypatch.setitem(random_turn.__globals__, "WIDEST", 10)
+    monkeypatch.setitem(excess_correlation.__globals__, "random_turn", random_turn)
     with pytest.raises(InvalidValueError, match="Give the units a coordinate 'layer'"):
         excess_correlation(x, {"y": x}, rng=rng)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import language, rdms, responses, story
+from . import language, networks, rdms, responses, story
 from .facts import Analysis, Facts
 
 __all__ = ["ANALYSES", "Words", "words_for"]
@@ -15,6 +15,7 @@ ANALYSES: dict[int, Analysis] = {
     **story.ANALYSES,
     **rdms.ANALYSES,
     **responses.ANALYSES,
+    **networks.ANALYSES,
 }
 
 

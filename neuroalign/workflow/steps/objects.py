@@ -10,6 +10,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from ... import datasets, io, rsa
+from ...datasets.known import finger7t
 from ...schema import rdm_stimuli
 from ...seeds import generator
 from ..paths import Paths
@@ -91,7 +92,7 @@ def _images() -> People:
 
 
 def _fingers() -> People:
-    names = list(datasets.finger7t.SUBJECTS)
+    names = list(finger7t.SUBJECTS)
     rdms = [rsa.rdm(datasets.load("finger7t", subject=name), "crossnobis") for name in names]
     data = xr.concat(rdms, pd.Index(names, name="subject"), coords="minimal", compat="override")
     models = datasets.load("finger7t", what="models")

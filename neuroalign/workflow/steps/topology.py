@@ -10,6 +10,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from ... import datasets, rsa
+from ...datasets.known import finger7t
 from ...rsa import topology
 from ...seeds import generator
 from ..digits import LAYERS, digit_activations
@@ -204,14 +205,14 @@ def _images() -> tuple[xr.DataArray, str, str]:
 def _fingers() -> tuple[xr.DataArray, str, str]:
     """Return RDMs (half, subject, pair) of the even and of the odd runs."""
     halves, digest = [], ""
-    for subject in datasets.finger7t.SUBJECTS:
+    for subject in finger7t.SUBJECTS:
         responses = datasets.load("finger7t", subject=subject)
         digest = responses.attrs["digest"]
         odd = responses["run"].values % 2 == 1
         both = [_mean_patterns(responses.isel(presentation=rows)) for rows in (odd, ~odd)]
         patterns = xr.concat(both, "half").assign_coords(half=["odd", "even"])
         halves.append(rsa.rdm(patterns, "euclidean", normalize="neuroids"))
-    names = list(datasets.finger7t.SUBJECTS)
+    names = list(finger7t.SUBJECTS)
     rdms = xr.concat(halves, "subject", coords="minimal", compat="override", combine_attrs="override")
     return rdms.assign_coords(subject=names), "half", digest
 

@@ -192,8 +192,8 @@ def _mutual(
     found = similarity.match_units(x, y, how="mutual", select=select)
     held = found["held_out"].values
     best = np.argsort(-np.where(np.isnan(held), -np.inf, held), kind="stable")[:N_PAIRS_SHOWN]
-    texts = words.set_index("stimulus")["text"].loc[x["stimulus"].values]
-    texts = texts.str.lower().str.replace(r"[^\w']", "", regex=True).to_numpy()
+    said = words.set_index("stimulus")["text"].loc[x["stimulus"].values]
+    texts = said.str.lower().str.replace(r"[^\w']", "", regex=True).to_numpy()
     rows = []
     for rank, pair in enumerate(best, start=1):
         i, j = int(found["x"][pair]), int(found["y"][pair])

@@ -38,6 +38,7 @@ figures: $(READY)
 	$(RUN) neuroalign run config/v1.yaml
 	$(RUN) neuroalign run config/n400.yaml
 	$(RUN) neuroalign run config/searchlight.yaml
+	$(RUN) neuroalign run config/universal_units.yaml
 	$(RUN) neuroalign run config/topography.yaml
 	$(RUN) neuroalign run config/representation_bias.yaml
 	$(RUN) neuroalign run config/behaviour.yaml

@@ -11,7 +11,6 @@ Tested, against a positive correlation with 199 draws, each set with the block l
 
 - ``one stretch``: rows move anywhere;
 - ``5 folds``: the average r of 5 folds of 60 rows, in which rows stay; ``pooled``: one r of all rows.
-
 - ``cross-validated ridge``: predictions of ``RidgeCV`` (11 alphas) on 2, 10 or 60 unrelated AR(1) features,
   fitted to the responses of the other folds, 200 responses a design; block lengths are those of the whole
   family.

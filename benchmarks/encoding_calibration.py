@@ -25,6 +25,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -204,7 +205,7 @@ def write_page(folder: Path = FOLDER) -> None:
         _draw(axes[0, 0], rates[~rates["test"].isin(INVALID)], "Permutation tests", 0.08)
         axes[0, 0].axvspan(*EXACT, color=GREY, alpha=0.3, linewidth=0)
         axes[0, 0].axvline(AT_MOST, color="black", linewidth=0.6, linestyle="--")
-        _draw(axes[0, 1], rates[rates["test"].isin(INVALID)], "Rows taken for independent", 1.0)
+        _draw(axes[0, 1], rates[rates["test"].isin(INVALID)], "Taken for independent", 1.0)
         axes[0, 1].axvline(ALPHA, color="black", linewidth=0.6, linestyle="--")
         plotting.panel_letters(axes[0])
         figure.savefig(folder / "calibration.png", dpi=200)
@@ -218,7 +219,8 @@ def write_page(folder: Path = FOLDER) -> None:
         f"Blocks are those of `stats.autocorrelation.block_length`, tolerance {TOLERANCE:g}.\n\n"
         "![False-positive rates](calibration.png)\n\n"
         "a, false-positive rates with exact 95 % binomial intervals; grey, the band for independent rows; "
-        "dashed, the limit for autocorrelated ones. b, tests that take rows for independent; dashed, .05.\n\n"
+        "dashed, the limit for autocorrelated ones. b, tests that "
+        "take rows, or folds that trained each other, for independent; dashed, .05.\n\n"
         f"{verdict}.\n\n{table(rates)}",
         folder / "index.md",
     )
@@ -231,8 +233,8 @@ def _draw(ax: Axes, rates: pd.DataFrame, title: str, largest: float) -> None:
         y = -np.array([names.index(name) for name in part["test"]]) + 0.2 * (1 - i)
         ax.hlines(y, part["low"], part["high"], color=COLOURS[shade], linewidth=1)
         ax.scatter(part["rate"], y, color=COLOURS[shade], s=9, zorder=3, label=f"AR({coefficient:g})")
-    ax.set_yticks(-np.arange(len(names)), names)
-    ax.legend(loc="lower left" if largest < 1 else "upper right")
+    ax.set_yticks(-np.arange(len(names)), [fill(name, 24) for name in names])
+    ax.legend(loc="upper left" if largest < 1 else "lower right")
     ax.set(xlabel="false-positive rate at .05", xlim=(0, largest), title=title)
 
 

@@ -80,10 +80,10 @@ def as_float(
         bad = np.argwhere(np.isinf(array) if missing else ~np.isfinite(array))
         if not len(bad):
             return array
-        where = tuple(int(i) for i in bad[0])
+        where, what = tuple(int(i) for i in bad[0]), "finite or NaN" if missing else "finite"
         raise InvalidValueError(
-            f"{name} must be finite{' or NaN' if missing else ''}; {len(bad)} of {array.size} values are not, the first is {array[where]} "
-            f"at position {where if len(where) != 1 else where[0]}."
+            f"{name} must be {what}; {len(bad)} of {array.size} values are not, "
+            f"the first is {array[where]} at position {where if len(where) != 1 else where[0]}."
         )
     return array
 

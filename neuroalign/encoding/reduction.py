@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, choice, listing
 from ..seeds import generator
+from ..stats import is_constant
 from .bands import band_of, columns_of
 
 __all__ = ["REDUCTIONS", "BandReduction"]
@@ -142,6 +143,11 @@ class BandReduction(TransformerMixin, BaseEstimator):
     def _fitted(self, band: str, wanted: Any, x: np.ndarray) -> Any:
         if wanted is None:
             return None
+        if is_constant(x).all():
+            raise InvalidValueError(
+                f"band {band!r}: its {x.shape[1]} features are constant over the {len(x)} rows and have no "
+                f"component. Leave the band out, or as it is with n_components={{{band!r}: None}}."
+            )
         share = isinstance(wanted, float | np.floating)
         if self.method == "pca":
             most = min(x.shape)

@@ -55,6 +55,8 @@ def run_labels(X: xr.DataArray, runs: Any = None, *, coordinate: str = "run") ->
                 f"X has no coordinate {coordinate!r}. Pass runs=..., or one scalar if all rows are one run."
             )
         runs = X[coordinate].values
+    if "time" not in X.dims:
+        raise ShapeError(f"X must have the dim 'time'; got {X.dims}.")
     runs = np.asarray(runs)
     if runs.ndim == 0:
         runs = np.full(X.sizes["time"], runs)

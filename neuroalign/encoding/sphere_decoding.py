@@ -144,6 +144,9 @@ def prepare(
     if penalties.min() <= 0:
         raise InvalidValueError(f"alphas of a searchlight must be positive; got {penalties.min():g}.")
     folds = check_splits(splits, len(values))
+    least = min(len(train) for train, _ in folds)
+    if least < 2:
+        raise ShapeError(f"a searchlight needs at least 2 training rows in every fold; got {least}.")
     if features.dims[0] == "time":
         _refuse_shuffled(folds)
     if classes is not None and codes is not None:

@@ -243,4 +243,6 @@ def _everything(activations: Any) -> pd.DataFrame:
     first = activations[next(iter(activations))]
     while not isinstance(first, xr.DataArray):
         first = first[next(iter(first))]
+    if "stimulus" not in first.coords or not first["stimulus"].size:
+        raise ShapeError(f"activations need labelled stimuli, at least 1; got sizes {dict(first.sizes)}.")
     return pd.DataFrame({"stimulus": first["stimulus"].values, "condition": "all"})

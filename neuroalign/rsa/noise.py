@@ -232,7 +232,7 @@ def _residuals(x: xr.DataArray, unit: str, folds: str | None) -> tuple[np.ndarra
         )
     if not x.size:
         raise ShapeError(f"x is empty; its sizes are {dict(x.sizes)}.")
-    values = as_float(x.values, name="x").reshape(-1, x.shape[-1])
+    values = as_float(x.values, name="x").reshape(-1, x.shape[-1]).copy()  # centred in place below
     cell = np.zeros(len(values), dtype=np.intp)
     for name in (["stimulus"] if has_stimulus else []) + ([folds] if folds is not None else []):
         codes = _codes(x, name)

@@ -71,7 +71,7 @@ def autocorrelation(x: Any, *, runs: Any = None, max_lag: int | None = None) -> 
             f"run; got {max_lag!r}."
         )
     found = _acf(x[:, None] if x.ndim == 1 else x, rows, int(max_lag))
-    return found.reshape(-1, *x.shape[1:])
+    return found[:, 0] if x.ndim == 1 else found
 
 
 def ar1(x: Any, *, runs: Any = None) -> np.ndarray:
@@ -222,7 +222,9 @@ def block_length(x: Any, y: Any = None, *, runs: Any = None, tolerance: float = 
         defined = ~np.isnan(products[0])
         total, count = total + products[:, defined].sum(axis=1), count + int(defined.sum())
     if not count:
-        raise InvalidValueError(f"a block length needs a series that varies; none of {lags.x.shape[1]} does.")
+        raise InvalidValueError(
+            f"a block length needs a series that varies and is finite; none of {lags.x.shape[1]} is so."
+        )
     return int(_first_length(total / count, tolerance))
 
 

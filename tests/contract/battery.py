@@ -19,7 +19,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,9 @@ class Row:
     ``shift`` names arguments whose mean changes nothing; ``ordered`` says that rows are a sequence, so that
     another order of one array alone is another question; ``random`` that draws follow the rows' order;
     ``labels`` that values are passed on unread; ``apart`` that arguments have rows of their own. ``leader``
-    names the argument whose order of rows the draws follow, the first where empty; ``columns`` arguments whose
-    columns are matched by label. ``documented`` maps a fault, or ``argument:fault``, to ``outcome: why`` (or
-    ``outcome/outcome: why``): what the docstring of the function promises beside the usual endings.
+    names the argument whose order of rows the draws follow, the first where empty; ``columns`` arguments
+    whose columns are matched by label. ``documented`` maps a fault, or ``argument:fault``, to
+    ``outcome: why`` (or ``outcome/outcome: why``): what the docstring promises beside the usual endings.
     """
 
     name: str
@@ -58,6 +58,10 @@ class Row:
     columns: tuple[str, ...] = ()
     tolerance: float = 1e-9
     documented: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def room(self) -> str:
+        return self.name.split(".")[0]
 
     def axes(self, argument: str, value: Any) -> tuple[str, ...]:
         named = self.arrays[argument]
@@ -79,7 +83,7 @@ def function(name: str) -> Any:
     return getattr(importlib.import_module(f"neuroalign.{room}"), rest)
 
 
-@lru_cache(maxsize=None)
+@cache
 def template(row_name: str) -> dict[str, Any]:
     """The good arguments of a row; not to be edited."""
     from table import TABLE
@@ -87,7 +91,7 @@ def template(row_name: str) -> dict[str, Any]:
     return TABLE[row_name].make()
 
 
-@lru_cache(maxsize=None)
+@cache
 def good(row_name: str) -> Ending:
     from table import TABLE
 
@@ -96,7 +100,7 @@ def good(row_name: str) -> Ending:
 
 
 def run(row: Row, arguments: dict[str, Any]) -> Ending:
-    """Return how the call ends; warnings of other packages, other exceptions and edited arguments are told."""
+    """Return how the call ends; foreign warnings and exceptions and edited arguments are told."""
     before = {key: digest(value) for key, value in arguments.items()}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -172,7 +176,8 @@ def sorted_by_label(x: xr.DataArray) -> xr.DataArray:
     for dim in x.dims:
         if dim in ("stimulus", "time") and dim in x.coords:
             found = x[dim].values
-            comparable = found.dtype.kind != "O" or all(isinstance(label, str) for label in found)
+            text = found.dtype.kind == "O" and all(isinstance(label, str) for label in found)
+            comparable = text if found.dtype.kind == "O" else not (found != found).any()
             x = x.isel({dim: np.argsort(found, kind="stable")}) if comparable else x
     return x
 
@@ -265,7 +270,9 @@ def digest(value: Any) -> str:
 def summary() -> str:
     """Return two Markdown tables of the cells that ran: by fault, and by function."""
     kinds = sorted(set(ENDED.values()))
-    lines = [f"{len(ENDED)} cells: " + ", ".join(f"{n} {k}" for k, n in Counter(ENDED.values()).most_common())]
+    lines = [
+        f"{len(ENDED)} cells: " + ", ".join(f"{n} {k}" for k, n in Counter(ENDED.values()).most_common())
+    ]
     for title, of in (("fault", lambda cell: cell[1]), ("function", lambda cell: cell[0].split("(")[0])):
         lines += ["", f"| {title} | " + " | ".join(kinds) + " |", "| --- |" + " --- |" * len(kinds)]
         for name in sorted({of(cell) for cell in ENDED}):

@@ -255,8 +255,8 @@ def widened(cell: Cell) -> Spoilt | None:
     n = np.shape(value)[rows] + 3
     order = np.arange(n) % np.shape(value)[axis]
     noise = np.random.default_rng(5).standard_normal(np.take(array(value), order, axis).shape)
-    fresh = np.moveaxis(np.moveaxis(noise, axis, 0) * (np.arange(n) >= np.shape(value)[axis]).reshape(
-        (-1,) + (1,) * (noise.ndim - 1)), 0, axis)  # fmt: skip
+    is_new = np.arange(n) >= np.shape(value)[axis]
+    fresh = np.moveaxis(np.moveaxis(noise, axis, -1) * is_new, -1, axis)
     new = np.take(array(value), order, axis) + fresh
     if isinstance(value, xr.DataArray):
         value = value.isel({dim: order})
@@ -271,7 +271,9 @@ def transposed(cell: Cell) -> Spoilt | None:
     value = arguments[cell.argument]
     if np.ndim(value) < 2 or cell.row.labels or (not cell.labelled and len(cell.sharing()) < 2):
         return None  # a raw array alone has no names that could tell
-    arguments[cell.argument] = value.transpose(*value.dims[::-1]) if cell.labelled else np.swapaxes(value, 0, 1)
+    arguments[cell.argument] = (
+        value.transpose(*value.dims[::-1]) if cell.labelled else np.swapaxes(value, 0, 1)
+    )
     return arguments, None
 
 
@@ -312,7 +314,7 @@ def reordered(value: xr.DataArray, dim: str, order: np.ndarray) -> xr.DataArray:
 
 
 def relabelled(edit: Callable[[np.ndarray], Any], least: int = 1, every: bool = False):
-    """A fault of the labels of one argument, or of all that share them; they are aligned where ``least`` is 2."""
+    """A fault of the labels of one argument, or of all that share them (aligned where ``least`` is 2)."""
 
     def spoil(cell: Cell) -> Spoilt | None:
         dim, arguments = cell.label_dim(), cell.good()
@@ -432,7 +434,9 @@ FAULTS: Mapping[str, Fault] = {
     "permuted labels": Fault(permuted, SHOULD),
     "permuted units": Fault(permuted_columns, SHOULD),
     "duplicate label": Fault(relabelled(twice), REFUSED, r"(?i)repeat|duplicate|unique|increas|even"),
-    "label missing": Fault(relabelled(one_missing), REFUSED, r"(?i)missing|NaN|finite|integer|mixed"),
+    "label missing": Fault(
+        relabelled(one_missing), REFUSED, r"(?i)missing|NaN|finite|integer|mixed|not in|no stimuli"
+    ),
     "other label": Fault(relabelled(one_other, least=2), REFUSED),
     "labels of another type": Fault(relabelled(numbered, least=2), REFUSED),
     "no labels": Fault(without_labels, SHOULD | REFUSED),
@@ -443,7 +447,11 @@ FAULTS: Mapping[str, Fault] = {
 
 def vague(text: str, fault: Fault) -> bool:
     """Whether an error does not say what came: no number, name or quote in it, or not this fault's word."""
-    return len(text) < 25 or not re.search(r"[\d'\"(]|got|integer, string", text) or not re.search(fault.says, text)
+    return (
+        len(text) < 25
+        or not re.search(r"[\d'\"(]|got|integer, string", text)
+        or not re.search(fault.says, text)
+    )
 
 
 __all__ = ["FAULTS", "Cell", "Fault", "triangle", "vague"]

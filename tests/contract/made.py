@@ -51,8 +51,10 @@ def located(n: int = 8, units: int = 6, *, seed: int = 0) -> xr.DataArray:
     return responses(n, units, seed=seed, **line)
 
 
-def in_runs(runs: int = 3, n: int = 6, units: int = 5, *, seed: int = 0, extra: Sequence[int] = ()) -> xr.DataArray:
-    """Patterns (run, stimulus, neuroid) of one signal and noise, with times behind where ``extra`` is a size."""
+def in_runs(
+    runs: int = 3, n: int = 6, units: int = 5, *, seed: int = 0, extra: Sequence[int] = ()
+) -> xr.DataArray:
+    """Patterns (run, stimulus, neuroid) of a signal and noise; times behind where ``extra`` is a size."""
     signal = noise(n, units, *extra, seed=seed)
     values = signal + 0.5 * noise(runs, n, units, *extra, seed=seed + 1)
     dims = ("run", "stimulus", "neuroid", *["time"] * len(extra))
@@ -62,7 +64,9 @@ def in_runs(runs: int = 3, n: int = 6, units: int = 5, *, seed: int = 0, extra: 
     return xr.DataArray(values, dims=dims, coords=coords)
 
 
-def series(n: int = 40, neuroids: int = 4, *, seed: int = 0, dim: str = "neuroid", runs: int = 2) -> xr.DataArray:
+def series(
+    n: int = 40, neuroids: int = 4, *, seed: int = 0, dim: str = "neuroid", runs: int = 2
+) -> xr.DataArray:
     """A series (time, dim) of some runs."""
     run = np.repeat(np.arange(runs), n // runs)
     return responses(n, neuroids, seed=seed, dim=dim, rows="time", run=("time", run))
@@ -73,8 +77,10 @@ def subjects_series(n: int = 30, subjects: int = 4) -> xr.DataArray:
     common = noise(n, 1, seed=7)
     values = common + 0.5 * noise(n, subjects, seed=8)
     coords = {
-        "time": 2.0 * np.arange(n), "subject": ("neuroid", names(subjects)), "roi": ("neuroid", ["IFG"] * subjects),
-    }  # fmt: skip
+        "time": 2.0 * np.arange(n),
+        "subject": ("neuroid", names(subjects)),
+        "roi": ("neuroid", ["IFG"] * subjects),
+    }
     return xr.DataArray(values, dims=("time", "neuroid"), coords=coords)
 
 

@@ -26,7 +26,13 @@ TABLE = [
         {"a": None, "b": None},
         **PASSES_ON,
     ),
-    Row("schema.check", lambda: {"x": activations()}, lambda x: schema.check(x, "activations"), {"x": None}, **PASSES_ON),
+    Row(
+        "schema.check",
+        lambda: {"x": activations()},
+        lambda x: schema.check(x, "activations"),
+        {"x": None},
+        **PASSES_ON,
+    ),
     Row("schema.labels", lambda: {"x": activations()}, lambda x: schema.labels(x), {"x": None}, **PASSES_ON),
     Row("schema.rdm_stimuli", lambda: {"rdm": rdms()}, schema.rdm_stimuli, {"rdm": None}, **PASSES_ON),
     Row(
@@ -40,10 +46,22 @@ TABLE = [
             "all NaN": "silent NaN: NaN marks an undefined pair",
         },
     ),
-    Row("schema.square", lambda: {"values": noise(2, 10)}, schema.square, {"values": ("maps", "pairs")},
-        documented={fault: "silent NaN/infinite: values are passed on" for fault in ("one NaN", "all NaN", "one inf")}),
-    Row("schema.triangle", symmetric, schema.triangle, {"matrices": ("maps", "a", "b")},
-        documented={"one NaN": "same: NaN on the diagonal, as some programs leave it"}),
+    Row(
+        "schema.square",
+        lambda: {"values": noise(2, 10)},
+        schema.square,
+        {"values": ("maps", "pairs")},
+        documented=dict.fromkeys(
+            ("one NaN", "all NaN", "one inf"), "silent NaN/infinite: values are passed on"
+        ),
+    ),
+    Row(
+        "schema.triangle",
+        symmetric,
+        schema.triangle,
+        {"matrices": ("maps", "a", "b")},
+        documented={"one NaN": "same: NaN on the diagonal, as some programs leave it"},
+    ),
     Row(
         "schema.make_mask",
         lambda: {"selected": np.array([True, False, True, True])},
@@ -58,8 +76,13 @@ TABLE = [
         lambda values: arrays.as_float(values, name="values", ndim=2),
         {"values": ("stimulus", "unit")},
     ),
-    Row("arrays.merge_moments", moments, arrays.merge_moments, {"mean": ("group", "unit"), "m2": ("group", "unit")},
-        documented={"one inf": "infinite: NaN and infinity go on into the result"}),
+    Row(
+        "arrays.merge_moments",
+        moments,
+        arrays.merge_moments,
+        {"mean": ("group", "unit"), "m2": ("group", "unit")},
+        documented={"one inf": "infinite: NaN and infinity go on into the result"},
+    ),
 ]
 EXEMPT = {
     "schema.Noun": "a description of dims, no array",

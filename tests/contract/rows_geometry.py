@@ -19,7 +19,11 @@ def grouped(per=4):
     kind = np.repeat(list("abcd"), per)
     centres = {"a": [0, 0, 0], "b": [0, 4, 0], "c": [4, 0, 0], "d": [4, 4, 0]}
     values = np.array([centres[k] for k in kind]) + 0.5 * noise(4 * per, 3)
-    coords = {"stimulus": names(4 * per), "kind": ("stimulus", kind), "second": ("stimulus", np.isin(kind, ["a", "c"]))}
+    coords = {
+        "stimulus": names(4 * per),
+        "kind": ("stimulus", kind),
+        "second": ("stimulus", np.isin(kind, ["a", "c"])),
+    }
     return {"activations": xr.DataArray(values, dims=("stimulus", "unit"), coords=coords)}
 
 
@@ -44,26 +48,75 @@ def one(name, make, call, **more):
 
 SIDES = {"first": ["a", "b"], "xor": ["a", "d"]}
 TABLE = [
-    one("cross_condition_generalisation", grouped, lambda activations: geo.cross_condition_generalisation(
-        activations, "kind", SIDES, contexts="second"), shift=()),
-    one("shattering_dimensionality", grouped, lambda activations: geo.shattering_dimensionality(
-        activations, "kind", SIDES, folds=2, rng=rng()), random=True, shift=()),
+    one(
+        "cross_condition_generalisation",
+        grouped,
+        lambda activations: geo.cross_condition_generalisation(activations, "kind", SIDES, contexts="second"),
+        shift=(),
+    ),
+    one(
+        "shattering_dimensionality",
+        grouped,
+        lambda activations: geo.shattering_dimensionality(activations, "kind", SIDES, folds=2, rng=rng()),
+        random=True,
+        shift=(),
+    ),
     one("parallelism_score", grouped, lambda activations: geo.parallelism_score(activations, "kind", SIDES)),
     one("discrimination_value", grouped, lambda activations: geo.discrimination_value(activations, "kind")),
     one("variance_explained", grouped, lambda activations: geo.variance_explained(activations, ["kind"])),
     one("participation_ratio", cloud, geo.participation_ratio),
-    one("dimension_curve", cloud, lambda activations: geo.dimension_curve(activations, [8], n_draws=2, rng=rng()),
-        random=True),
+    one(
+        "dimension_curve",
+        cloud,
+        lambda activations: geo.dimension_curve(activations, [8], n_draws=2, rng=rng()),
+        random=True,
+    ),
     one("intrinsic_dimension", cloud, geo.intrinsic_dimension),
-    one("dirichlet_energy", nodes, lambda activations: geo.dirichlet_energy(activations, ring()), documented=NAMED),
-    one("spectral_alignment", nodes, lambda activations: geo.spectral_alignment(activations, ring()), documented=NAMED),
-    one("neighbour_mixing", nodes, lambda activations: geo.neighbour_mixing(
-        activations, ring(), amounts=(0.0, 0.2), n_draws=4, rng=rng()), random=True, documented=NAMED),
-    one("stream_dynamics", lambda: {"activations": xr.DataArray(noise(4, 8, 5).cumsum(axis=0),
-        dims=("layer", "stimulus", "unit"), coords={"layer": range(4), "stimulus": names(8)})}, geo.stream_dynamics,
-        shift=()),
-    one("unit_timescales", lambda: {"series": xr.DataArray(noise(60, 2).cumsum(axis=0) * 0.2 + noise(60, 2, seed=1),
-        dims=("time", "unit"), coords={"time": np.arange(60.0)})}, lambda series: geo.unit_timescales(series, max_lag=6),
-        ordered=True, shift=("series",)),
-]  # fmt: skip
+    one(
+        "dirichlet_energy",
+        nodes,
+        lambda activations: geo.dirichlet_energy(activations, ring()),
+        documented=NAMED,
+    ),
+    one(
+        "spectral_alignment",
+        nodes,
+        lambda activations: geo.spectral_alignment(activations, ring()),
+        documented=NAMED,
+    ),
+    one(
+        "neighbour_mixing",
+        nodes,
+        lambda activations: geo.neighbour_mixing(
+            activations, ring(), amounts=(0.0, 0.2), n_draws=4, rng=rng()
+        ),
+        random=True,
+        documented=NAMED,
+    ),
+    one(
+        "stream_dynamics",
+        lambda: {
+            "activations": xr.DataArray(
+                noise(4, 8, 5).cumsum(axis=0),
+                dims=("layer", "stimulus", "unit"),
+                coords={"layer": range(4), "stimulus": names(8)},
+            )
+        },
+        geo.stream_dynamics,
+        shift=(),
+    ),
+    one(
+        "unit_timescales",
+        lambda: {
+            "series": xr.DataArray(
+                noise(60, 2).cumsum(axis=0) * 0.2 + noise(60, 2, seed=1),
+                dims=("time", "unit"),
+                coords={"time": np.arange(60.0)},
+            )
+        },
+        lambda series: geo.unit_timescales(series, max_lag=6),
+        ordered=True,
+        shift=("series",),
+    ),
+]
 EXEMPT = {}

@@ -13,8 +13,11 @@ ROOMS = ("localization",)
 
 
 def stimuli():
-    rows = [{"stimulus": f"s{run * 8 + i:02d}", "condition": "sentence" if i < 4 else "nonword", "run": run}
-            for run in range(2) for i in range(8)]  # fmt: skip
+    rows = [
+        {"stimulus": f"s{run * 8 + i:02d}", "condition": "sentence" if i < 4 else "nonword", "run": run}
+        for run in range(2)
+        for i in range(8)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -26,7 +29,11 @@ def sides():
 def layer(seed=0):
     values = noise(16, 6, seed=seed)
     values[np.flatnonzero(stimuli()["condition"] == "sentence"), :2] += 2.0
-    return {"activations": xr.DataArray(values, dims=("stimulus", "unit"), coords={"stimulus": stimuli()["stimulus"].to_numpy()})}
+    return {
+        "activations": xr.DataArray(
+            values, dims=("stimulus", "unit"), coords={"stimulus": stimuli()["stimulus"].to_numpy()}
+        )
+    }
 
 
 def of_layer(function, *more, **options):
@@ -34,8 +41,12 @@ def of_layer(function, *more, **options):
 
 
 def mask(seed=0, n=20):
-    return make_mask(rng(seed).random(n) < 0.3, layer=np.repeat(["l0", "l1"], n // 2), site="block",
-                     index=np.tile(np.arange(n // 2), 2))  # fmt: skip
+    return make_mask(
+        rng(seed).random(n) < 0.3,
+        layer=np.repeat(["l0", "l1"], n // 2),
+        site="block",
+        index=np.tile(np.arange(n // 2), 2),
+    )
 
 
 def magnitude(n=20):
@@ -48,9 +59,15 @@ def two_masks():
 
 def lesion_scores(losses=(0.5, 0.0, 0.2, 0.1)):
     intact = 1.0 + 0.5 * noise(12, seed=2)
-    values = np.stack([intact, *[intact - loss + 0.2 * noise(12, seed=3 + i) for i, loss in enumerate(losses)]])
-    coords = {"mask": ["intact", "a", "b", "r0", "r1"], "item": np.arange(12), "paradigm": ("item", ["p", "q"] * 6),
-              "n_tokens": ("item", np.arange(12) + 2)}  # fmt: skip
+    values = np.stack(
+        [intact, *[intact - loss + 0.2 * noise(12, seed=3 + i) for i, loss in enumerate(losses)]]
+    )
+    coords = {
+        "mask": ["intact", "a", "b", "r0", "r1"],
+        "item": np.arange(12),
+        "paradigm": ("item", ["p", "q"] * 6),
+        "n_tokens": ("item", np.arange(12) + 2),
+    }
     return xr.DataArray(values, dims=("mask", "item"), coords=coords, attrs={"outcome": "mean"})
 
 
@@ -62,51 +79,152 @@ OTHER_LABELS = {
 }
 TABLE = [
     *[
-        Row(f"localization.{name}", layer, call, {"activations": None}, shift=("activations",) if shift else (),
-            tolerance=1e-7, documented=OTHER_LABELS)
+        Row(
+            f"localization.{name}",
+            layer,
+            call,
+            {"activations": None},
+            shift=("activations",) if shift else (),
+            tolerance=1e-7,
+            documented=OTHER_LABELS,
+        )
         for name, call, shift in [
             ("localize", of_layer(lambda a: loc.localize(a, *sides(), **SELECTION)), True),
             ("effect_sizes", of_layer(lambda a: loc.effect_sizes(a, *sides())), True),
             ("group_moments", of_layer(loc.group_moments, stimuli), False),
-            ("split_half", of_layer(loc.split_half, stimuli, lambda: "sentence", lambda: "nonword", **SELECTION), True),
-            ("held_out_selectivity", of_layer(lambda a: loc.held_out_selectivity(
-                a, stimuli(), "sentence", "nonword", rng=rng(), n_random=2, **SELECTION)), True),
-            ("cross_validated_selectivity", of_layer(
-                loc.cross_validated_selectivity, stimuli, lambda: "sentence", lambda: "nonword", **SELECTION), True),
+            (
+                "split_half",
+                of_layer(loc.split_half, stimuli, lambda: "sentence", lambda: "nonword", **SELECTION),
+                True,
+            ),
+            (
+                "held_out_selectivity",
+                of_layer(
+                    lambda a: loc.held_out_selectivity(
+                        a, stimuli(), "sentence", "nonword", rng=rng(), n_random=2, **SELECTION
+                    )
+                ),
+                True,
+            ),
+            (
+                "cross_validated_selectivity",
+                of_layer(
+                    loc.cross_validated_selectivity,
+                    stimuli,
+                    lambda: "sentence",
+                    lambda: "nonword",
+                    **SELECTION,
+                ),
+                True,
+            ),
         ]
     ],
-    Row("localization.unit_magnitude", layer, of_layer(loc.unit_magnitude), {"activations": None}, tolerance=1e-7),
-    Row("localization.welch_t", lambda: {"x": noise(6, 3), "y": noise(7, 3, seed=1)}, loc.welch_t,
-        {"x": ("stimulus", "unit"), "y": ("stimulus", "unit")}, tolerance=1e-7),
-    Row("localization.select_units", lambda: {"t": noise(9)}, lambda t: loc.select_units(t, k=2), {"t": ("unit",)},
-        documented={"one NaN": "finite/same: NaN units are never selected", "one inf": "finite: infinity is the largest t"}),
+    Row(
+        "localization.unit_magnitude",
+        layer,
+        of_layer(loc.unit_magnitude),
+        {"activations": None},
+        tolerance=1e-7,
+    ),
+    Row(
+        "localization.welch_t",
+        lambda: {"x": noise(6, 3), "y": noise(7, 3, seed=1)},
+        loc.welch_t,
+        {"x": ("stimulus", "unit"), "y": ("stimulus", "unit")},
+        tolerance=1e-7,
+    ),
+    Row(
+        "localization.select_units",
+        lambda: {"t": noise(9)},
+        lambda t: loc.select_units(t, k=2),
+        {"t": ("unit",)},
+        documented={
+            "one NaN": "finite/same: NaN units are never selected",
+            "one inf": "finite: infinity is the largest t",
+        },
+    ),
     Row("localization.dice", two_masks, loc.dice, {"a": None, "b": None}, columns=("a", "b")),
-    Row("localization.agreement", two_masks, lambda a, b: loc.agreement({"a": a, "b": b}), {"a": None, "b": None},
-        columns=("a", "b")),
-    Row("localization.agreeing_units", two_masks, lambda a, b: loc.agreeing_units({"a": a, "b": b}, at_least=1),
-        {"a": None, "b": None}, columns=("a", "b")),
+    Row(
+        "localization.agreement",
+        two_masks,
+        lambda a, b: loc.agreement({"a": a, "b": b}),
+        {"a": None, "b": None},
+        columns=("a", "b"),
+    ),
+    Row(
+        "localization.agreeing_units",
+        two_masks,
+        lambda a, b: loc.agreeing_units({"a": a, "b": b}, at_least=1),
+        {"a": None, "b": None},
+        columns=("a", "b"),
+    ),
     Row("localization.layer_profile", lambda: {"mask": mask()}, loc.layer_profile, {"mask": None}),
-    Row("localization.random_masks", lambda: {"mask": mask(), "magnitude": magnitude()},
+    Row(
+        "localization.random_masks",
+        lambda: {"mask": mask(), "magnitude": magnitude()},
         lambda mask, magnitude: loc.random_masks(mask, "norm-matched", 2, rng=rng(), magnitude=magnitude),
-        {"mask": None, "magnitude": None}, random=True, columns=("mask", "magnitude")),
-    Row("localization.mask_alignment", lambda: {"mask": mask()}, lambda mask: loc.mask_alignment(
-        lambda m: float(m.values @ np.arange(m.size)), mask, 5, rng(), progress=False), {"mask": None}, random=True,
-        documented={"one unit": "silent NaN: z is NaN where the scores of random masks do not differ"}),
-    Row("localization.outlier_units", lambda: {"magnitude": magnitude()}, loc.outlier_units, {"magnitude": None}),
-    Row("localization.unmatched_units", lambda: {"mask": mask(), "magnitude": magnitude()}, loc.unmatched_units,
-        {"mask": None, "magnitude": None}, columns=("mask", "magnitude")),
-    Row("localization.lesion_effects_by", lambda: {"scores": lesion_scores()}, lambda scores: loc.lesion_effects_by(
-        scores, ["a", "b"], rng=rng(), controls={"uniform": ["r0", "r1"]}, n_bootstrap=5, n_permutations=9),
-        {"scores": None}, random=True),
-    Row("localization.double_dissociation",
+        {"mask": None, "magnitude": None},
+        random=True,
+        columns=("mask", "magnitude"),
+    ),
+    Row(
+        "localization.mask_alignment",
+        lambda: {"mask": mask()},
+        lambda mask: loc.mask_alignment(
+            lambda m: float(m.values @ np.arange(m.size)), mask, 5, rng(), progress=False
+        ),
+        {"mask": None},
+        random=True,
+        documented={"one unit": "silent NaN: z is NaN where the scores of random masks do not differ"},
+    ),
+    Row(
+        "localization.outlier_units",
+        lambda: {"magnitude": magnitude()},
+        loc.outlier_units,
+        {"magnitude": None},
+    ),
+    Row(
+        "localization.unmatched_units",
+        lambda: {"mask": mask(), "magnitude": magnitude()},
+        loc.unmatched_units,
+        {"mask": None, "magnitude": None},
+        columns=("mask", "magnitude"),
+    ),
+    Row(
+        "localization.lesion_effects_by",
+        lambda: {"scores": lesion_scores()},
+        lambda scores: loc.lesion_effects_by(
+            scores, ["a", "b"], rng=rng(), controls={"uniform": ["r0", "r1"]}, n_bootstrap=5, n_permutations=9
+        ),
+        {"scores": None},
+        random=True,
+    ),
+    Row(
+        "localization.double_dissociation",
         lambda: {"scores_a": lesion_scores(), "scores_b": lesion_scores((0.0, 0.6, 0.1, 0.2))},
-        lambda scores_a, scores_b: loc.double_dissociation(scores_a, scores_b, ["a", "b"], rng=rng(), n_bootstrap=5,
-                                                           n_permutations=9), {"scores_a": None, "scores_b": None},
-        random=True, apart=True),
-    Row("localization.summarize_lesions", lambda: {"scores": lesion_scores()}, lambda scores: loc.summarize_lesions(
-        scores, ["a", "b"], {"uniform": ["r0", "r1"]}, rng=rng(), n_bootstrap=5), {"scores": None}, random=True),
-    Row("localization.perplexity", lambda: {"scores": lesion_scores()[0] - 3}, loc.perplexity, {"scores": None}),
-]  # fmt: skip
+        lambda scores_a, scores_b: loc.double_dissociation(
+            scores_a, scores_b, ["a", "b"], rng=rng(), n_bootstrap=5, n_permutations=9
+        ),
+        {"scores_a": None, "scores_b": None},
+        random=True,
+        apart=True,
+    ),
+    Row(
+        "localization.summarize_lesions",
+        lambda: {"scores": lesion_scores()},
+        lambda scores: loc.summarize_lesions(
+            scores, ["a", "b"], {"uniform": ["r0", "r1"]}, rng=rng(), n_bootstrap=5
+        ),
+        {"scores": None},
+        random=True,
+    ),
+    Row(
+        "localization.perplexity",
+        lambda: {"scores": lesion_scores()[0] - 3},
+        loc.perplexity,
+        {"scores": None},
+    ),
+]
 EXEMPT = {
     "localization.Contrast": "a pair of names",
     "localization.Formula": "a parsed text",

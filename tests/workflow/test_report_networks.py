@@ -110,10 +110,11 @@ def test_bias_has_both_features_with_control_and_ceiling():
         "Simulated. Trained networks are right on all held-out inputs. Easy and hard: share of variance 0.50 "
         "(95 % interval +0.40 to +0.60) and 0.20 (95 % interval +0.10 to +0.30), q = 0.030 (control, "
         "untrained: 0.10 and 0.01; the bits of the hard one explain 0.25 beyond it); RSA with a model of "
-        "each, euclidean 0.60 and 0.30, q = 0.020 (untrained 0.00 and 0.00; noise ceiling 0.70 to 0.80); whitened "
-        "0.20 and 0.15, q = 0.020 (untrained 0.00 and 0.00; noise ceiling 0.70 to 0.80); decoding 1.00 and "
-        "0.97 (untrained 0.90 and 0.52, chance 0.50). Similarity of Euclidean RDMs to those of networks that "
-        "compute the same two 0.90, the easy one 0.40, the hard one 0.50, neither 0.05."
+        "each, euclidean 0.60 and 0.30, q = 0.020 (untrained 0.00 and 0.00; noise ceiling 0.70 to 0.80); "
+        "whitened 0.20 and 0.15, q = 0.020 (untrained 0.00 and 0.00; noise ceiling 0.70 to 0.80); "
+        "decoding 1.00 and 0.97 (untrained 0.90 and 0.52, chance 0.50). Similarity of Euclidean RDMs "
+        "to those of networks that compute the same two 0.90, the easy one 0.40, the hard one 0.50, "
+        "neither 0.05."
     )
 
 
@@ -158,8 +159,11 @@ def universal_facts(**options):
 
 def test_units_that_respond_alike_have_rotated_and_untrained_networks_beside_them():
     said = words_for(23, universal_facts(threshold=0.4)).headline
-    assert "by 0.4, held-out words: 2 % of A (untrained 0 %), mean r 0.300, rotated 0.250 (untrained" in said
-    assert "; 12 % of B (untrained 0 %), mean r 0.400, rotated 0.300 (untrained 0.100, rotated 0.090)" in said
+    assert "by 0.4, held-out words: 2 % of A (untrained 0 %), mean r of all 0.300, rotated 0.250" in said
+    assert (
+        "; 12 % of B (untrained 0 %), mean r of all 0.400, rotated 0.300 (untrained 0.100, rotated 0.090)"
+        in said
+    )
     assert "pairs: 1,234, held-out r 0.22 (control, untrained: 600, 0.05)." in said
     assert said.endswith("There is no noise ceiling: networks answer the same each time.")
 
@@ -177,8 +181,8 @@ def test_digits_networks_have_the_range_over_layers_and_the_own_decoder():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "2,000 units of A (one in 4 blocks) and 500 of B (all blocks), units inside the MLPs, read"),
-        ({"layer_step": 1, "site": "block"}, "A (all blocks) and 500 of B (all blocks), block outputs, read"),
+        ({}, "2,000 units of A (one in 4 blocks) and 500 of B (all blocks), units inside the MLPs,"),
+        ({"layer_step": 1, "site": "block"}, "A (all blocks) and 500 of B (all blocks), block outputs, were"),
         ({"pool": "last", "context": 64, "stride": 32}, "64 tokens, stride 32; last token of a word;"),
         ({"n_rotations": 7, "n_permutations": 199}, "with 7 rotations; the units of the first two were"),
         ({"n_permutations": 199}, "one to one [@li2016] beside 199 rotations [@phipson2010]"),

@@ -53,8 +53,9 @@ def _universal_headline(facts: Facts) -> str:
     for name in notes["names"]:
         own, other = notes["trained"][name], notes["untrained"][name]
         said.append(
-            f"{share(own['share'])} of {name} (untrained {share(other['share'])}), mean r {own['r']:.3f}, "
-            f"rotated {own['baseline']:.3f} (untrained {other['r']:.3f}, rotated {other['baseline']:.3f})"
+            f"{share(own['share'])} of {name} (untrained {share(other['share'])}), mean r of all "
+            f"{own['r']:.3f}, rotated {own['baseline']:.3f} (untrained {other['r']:.3f}, "
+            f"rotated {other['baseline']:.3f})"
         )
     pairs, control = notes["trained"]["mutual"], notes["untrained"]["mutual"]
     return (
@@ -92,7 +93,7 @@ def _universal_method(facts: Facts) -> str:
     step = "all blocks" if params["layer_step"] == 1 else f"one in {params['layer_step']} blocks"
     return (
         f"{own[first]['n_units']:,} units of {first} ({step}) and {own[second]['n_units']:,} of {second} "
-        f"(all blocks), {SITES[params['site']]}, read a story of {notes['n_words']} words (context "
+        f"(all blocks), {SITES[params['site']]}, were given a story of {notes['n_words']} words (context "
         f"{params['context']} tokens, stride {params['stride']}; {POOLED[params['pool']]}; first word left "
         f"out). {own['n_choosing']} words chose each unit's best partner in the other network, and "
         f"{own['n_held_out']} later ones evaluated it. The excess is the correlation minus that of the best "

@@ -116,7 +116,9 @@ def caption(table: pd.DataFrame, about: dict) -> str:
         "nothing was shown twice; the published fit (b) was made on the very volumes that it is scored on, of "
         f"{notes['n_published']:,} voxels. e, product measure: the two shares add up to the R² of the joint model. "
         f"{notes['n_fdr']:,} voxels are predicted by both (block permutation, blocks of {notes['block']} volumes, "
-        f"{params['n_permutations']:,} draws, FDR q < .05), {notes['n_max']:,} by the maximum over voxels. Mean r: {said}. "
+        f"{params['n_permutations']:,} draws, FDR q < .05), {notes['n_max']:,} by the maximum over voxels: "
+        f"a fold of {notes['n_times'] // params['n_folds']} volumes holds few blocks, so the test of a single voxel has "
+        f"little power, and folds that trained each other count as dependent. Mean r: {said}. "
         f"Penalties at an edge of the grid: {edges}. Data: {notes['cite']}"
     )
 

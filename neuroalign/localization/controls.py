@@ -71,9 +71,7 @@ def random_masks(
         raise InvalidValueError(f"n must be 1 or more; got {n}.")
     if kind == "norm-matched":
         if magnitude is None:
-            raise ShapeError(
-                f"norm-matched masks need the magnitude of the {mask.size} units of the mask; got None."
-            )
+            raise ShapeError("norm-matched masks need the magnitude of every unit of the mask; got None.")
         size = _sizes(mask, magnitude)
     else:
         size = np.ones(mask.sizes["unit"])

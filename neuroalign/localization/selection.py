@@ -84,9 +84,7 @@ def select_units(
 def _top(t: np.ndarray, k: int) -> np.ndarray:
     defined = int((~np.isnan(t)).sum())
     if not 1 <= k <= defined:
-        raise InvalidValueError(
-            f"k must be from 1 to the {defined} units with a defined t (not NaN); got {k}."
-        )
+        raise InvalidValueError(f"k must be from 1 to the {defined} units with a defined t; got {k}.")
     order = np.argsort(np.where(np.isnan(t), np.inf, -t), kind="stable")
     chosen = np.zeros(t.size, dtype=bool)
     chosen[order[:k]] = True

@@ -223,7 +223,7 @@ def block_length(x: Any, y: Any = None, *, runs: Any = None, tolerance: float = 
         total, count = total + products[:, defined].sum(axis=1), count + int(defined.sum())
     if not count:
         raise InvalidValueError(
-            f"a block length needs a series that varies and is finite; none of {lags.x.shape[1]} is so."
+            f"a block length needs a finite series that varies; none of {lags.x.shape[1]} does."
         )
     return int(_first_length(total / count, tolerance))
 

@@ -394,7 +394,9 @@ def permuted_columns(cell: Cell) -> Spoilt | None:
 
 SHOULD = frozenset({"same"})
 REFUSED = frozenset({"refused"})
-NOT_A_NUMBER = r"(?i)nan|finite|missing|infinit|positive|not negative|at least 0|between|symmetric|integer"
+NOT_A_NUMBER = (
+    r"(?i)nan|finite|defined|missing|infinit|positive|not negative|at least 0|between|symmetric|integer"
+)
 NO_NUMBER = r"(?i)real|number|complex|object|dtype|str|bool|float"
 
 FAULTS: Mapping[str, Fault] = {

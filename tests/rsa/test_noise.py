@@ -276,7 +276,7 @@ def test_what_is_no_residual_is_refused(residuals, rng):
         noise_covariance(residuals, dof=0)
     with pytest.raises(InvalidValueError, match="at most the 60 residuals; got 61"):
         noise_covariance(residuals, dof=61)
-    with pytest.raises(InvalidValueError, match="x must be finite; 1 values are not"):
+    with pytest.raises(InvalidValueError, match="x must be finite; 1 of 480 values are not"):
         noise_covariance(residuals.where(np.arange(480).reshape(60, 8) != 7))
     with pytest.raises(InvalidValueError, match="dtype complex128"):
         noise_covariance(residuals * 1j)
@@ -319,7 +319,7 @@ def test_whiten_refuses_other_neuroids_and_an_indefinite_precision(residuals, rn
     noise = noise.assign_coords(neuroid_b=patterns.neuroid.values)
     with pytest.raises(InvalidValueError, match="must be positive definite to whiten with"):
         whiten(patterns, noise - 1e6 * xr.DataArray(np.eye(8), dims=noise.dims))
-    with pytest.raises(InvalidValueError, match="patterns must be finite; 4 values are not"):
+    with pytest.raises(InvalidValueError, match="patterns must be finite; 4 of 32 values are not"):
         whiten(patterns.where(patterns.neuroid != "w0"), noise)
 
 

@@ -252,3 +252,17 @@ def test_predictivity_counts_units_without_a_score_and_refuses_bad_folds():
         similarity.linear_predictivity(x, y, score="r")
     with pytest.raises(ShapeError, match=r"predict must return shape \(6, 5\)"):
         similarity.linear_predictivity(x, y, predict=lambda a, b, c: c)
+
+
+def test_a_flat_and_a_twisted_ring_share_all_neighbours_and_not_their_shape():
+    # Seen from above the twisted ring is a figure of eight; 1.2 keeps its strands apart where they cross.
+    angle = 2 * np.pi * np.arange(61) / 61
+    flat = np.stack([np.cos(angle), np.sin(angle), np.zeros(61)], axis=1)
+    twisted = np.stack([np.cos(angle), np.sin(angle) * np.cos(angle), 1.2 * np.sin(angle)], axis=1)
+    options = {"k": 2, "metric": "euclidean"}
+    assert float(similarity.mutual_knn(flat, twisted, **options)) == pytest.approx(1.0, abs=1e-12)
+    assert float(similarity.jaccard(flat, twisted, **options)) == pytest.approx(1.0, abs=1e-12)
+    assert float(similarity.cka(flat, twisted)) < 0.99
+    assert float(similarity.shape_distance(flat, twisted)) > 0.2
+    rng = np.random.default_rng(0)
+    assert float(similarity.mutual_knn(flat, twisted[rng.permutation(61)], **options)) < 0.2

@@ -19,6 +19,7 @@ ODD = "Zoë's study 🧠 " + "x" * 180
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path):
     code = (
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell has it ignored
         "from neuroalign.workflow import run_command\n"
         "def interrupted(*_, **__):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
@@ -35,8 +36,11 @@ def test_ctrl_c_ends_with_130_and_one_line(tmp_path):
 
 def test_ctrl_c_waits_for_the_child_and_passes_the_signal_on(monkeypatch):
     monkeypatch.setattr(run_command, "PATIENCE", 0.1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     code = (
-        "import time\ntry:\n time.sleep(60)\nexcept KeyboardInterrupt:\n time.sleep(.3); raise SystemExit(7)"
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "try:\n time.sleep(60)\nexcept KeyboardInterrupt:\n time.sleep(.3); raise SystemExit(7)"
     )
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as child:
         timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
@@ -45,6 +49,7 @@ def test_ctrl_c_waits_for_the_child_and_passes_the_signal_on(monkeypatch):
             run_command._ended(child)
         assert child.returncode in (7, -signal.SIGINT)  # the latter if it had not begun to sleep
     timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("words", [["init", "."], ["check", "study.yaml"]], ids=" ".join)

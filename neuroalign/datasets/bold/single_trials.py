@@ -101,19 +101,9 @@ def single_trial_betas(
     >>> found["betas"].shape, found["stimulus"].values.tolist()
     ((3, 2), ['a', 'b', 'a'])
     """
-    for name, value, allowed in (
-        ("method", method, METHODS),
-        ("others", others, OTHERS),
-        ("hrf", hrf, TRIAL_HRFS),
-    ):
-        if value not in allowed:
-            raise choice(value, allowed, name=name)
+    _check_choices(method=(method, METHODS), others=(others, OTHERS), hrf=(hrf, TRIAL_HRFS))
     table = check_events(events, series, by=by, tr=tr, overhang=overhang)
-    if 0 < (table["duration"] == 0).sum() < len(table):
-        raise InvalidValueError(
-            f"events: {int((table['duration'] == 0).sum())} of {len(table)} trials have no duration; their "
-            "regressors have another scale than those of trials that last. Give all a duration."
-        )
+    _refuse_mixed_durations(table["duration"])
     runs, step = split_runs(series, tr)
     model = checked_model(hrf, drift, high_pass, drift_order, slice_time_ref, step)
     regressors = as_confounds(confounds, series, runs, fill_first=fill_first)
@@ -144,6 +134,21 @@ def single_trial_betas(
     }
     found = {"betas": (("presentation", "neuroid"), betas), "design": (("time", "presentation"), design)}
     return xr.Dataset(found, coords=_labels(series, table, by), attrs=attrs)
+
+
+def _check_choices(**given: tuple[str | None, tuple[str | None, ...]]) -> None:
+    for name, (value, allowed) in given.items():
+        if value not in allowed:
+            raise choice(value, allowed, name=name)
+
+
+def _refuse_mixed_durations(durations: pd.Series) -> None:
+    n_without = int((durations == 0).sum())
+    if 0 < n_without < len(durations):
+        raise InvalidValueError(
+            f"events: {n_without} of {len(durations)} trials have no duration; their regressors have another "
+            "scale than those of trials that last. Give all a duration."
+        )
 
 
 def _labels(series: xr.DataArray, table: pd.DataFrame, by: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ...errors import FileError
+from ...io.files import DAMAGED
 from .bids_layout import (
     CIFTI,
     IMAGES,
@@ -189,12 +191,13 @@ def _but(said: dict[str, float]) -> str:
 def _header_tr(path: str) -> float:
     """Return the TR of a 4-D NIfTI header in seconds; 0 where it does not say."""
     import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         header = nib.load(path).header
         units = header.get_xyzt_units()[1]
         zooms = header.get_zooms()
-    except Exception as error:  # nibabel raises many kinds on damaged files
+    except (*DAMAGED, ImageFileError, zlib.error) as error:
         raise FileError(f"{path} is no NIfTI image, or a damaged one: {error}") from error
     if len(zooms) < 4:
         raise FileError(f"{path} must have 4 dims; its voxel sizes are {tuple(map(float, zooms))}.")

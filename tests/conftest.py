@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -16,6 +17,51 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from goals import Ledger, failures, record, write_page
+
+LEDGER = Ledger()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the larger figures of docs/reliability.md")
+    parser.addoption("--reliability", metavar="FILE", help="write what was tried, by goal, to this page")
+
+
+@pytest.fixture
+def depth(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How much to try: ``depth(short, long)``."""
+    long = request.config.getoption("--long")
+    return lambda short, longer: longer if long else short
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Count ``n`` tries of a kind for a goal of reliability, and fail where some failed.
+
+    ``tried("R6", "bit flips of an RDM file", n, failures, note="...")``
+    """
+
+    def count(goal: str, what: str, n: int, found: Iterable[object] = (), *, note: str = "") -> None:
+        assert n > 0, "nothing was tried"
+        bad = failures(found)
+        record(request.node.user_properties, goal, what, n=int(n), failed=len(bad), note=note)
+        assert not bad, f"{len(bad)} of {n} failed: " + "; ".join(bad[:5])
+
+    return count
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    LEDGER.read(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the page of reliability, once, in the process that started pytest."""
+    target = session.config.getoption("--reliability")
+    if target and not hasattr(session.config, "workerinput"):
+        write_page(LEDGER, Path(target), long=session.config.getoption("--long"))
 
 
 @pytest.fixture
@@ -42,7 +88,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     for item in items:
+        for mark in item.iter_markers("goal"):
+            record(item.user_properties, *mark.args)
         if "data_root" in getattr(item, "fixturenames", ()):
             item.add_marker("data")

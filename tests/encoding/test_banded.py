@@ -439,7 +439,9 @@ def test_what_makes_no_search_is_refused(kwargs, text):
 @pytest.mark.parametrize("search", ["random", "gradient"])
 def test_scikit_learn_accepts_the_estimator(search):
     model = BandedRidgeCV(bands="one", cv=2, search=search, edge_tolerance=1, n_steps=3)
-    check_estimator(model, expected_failed_checks=OBJECTS, on_skip=None)
+    found = check_estimator(model, expected_failed_checks=OBJECTS, on_skip=None)
+    assert sum(check["status"] == "passed" for check in found) > 30
+    assert {check["status"] for check in found} <= {"passed", "xfail", "skipped"}
 
 
 def test_bands_are_joined_by_label():

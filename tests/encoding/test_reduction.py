@@ -122,4 +122,6 @@ def test_what_cannot_be_reduced_is_refused(X):
 
 
 def test_the_transformer_keeps_scikit_learns_contract():
-    check_estimator(BandReduction(), on_skip=None)
+    found = check_estimator(BandReduction(), on_skip=None)
+    assert sum(check["status"] == "passed" for check in found) > 30
+    assert {check["status"] for check in found} <= {"passed", "xfail", "skipped"}

@@ -113,18 +113,14 @@ def reading_times(
         parts.append(_cells(kept, codes, [len(level) for level in levels], repeats, measure))
         counts.append(found.loc[list(levels[1])])
     values = np.concatenate(parts, axis=1)
-    people = [str(name) for name in levels[1]]
-    several = len(measures) > 1
-    neuroid = [f"{name}/{measure}" if several else name for measure in measures for name in people]
     together = pd.concat(counts)
+    limits = {"min_ms": min_ms, "max_ms": max_ms, "sd": sd}
     return xr.DataArray(
         values,
         dims=(dims[0], "neuroid", *dims[2:]),
         coords={
             "stimulus": np.asarray(levels[0].tolist()),
-            "neuroid": neuroid,
-            "subject": ("neuroid", people * len(measures)),
-            "measure": ("neuroid", [measure for measure in measures for _ in people]),
+            **_neuroids([str(name) for name in levels[1]], measures),
             **({"repetition": np.asarray(levels[2].tolist())} if repetition else {}),
             **{name: ("neuroid", together[name].to_numpy()) for name in together},
             **{name: ("stimulus", _constant(table, stimulus, name, levels[0])) for name in coords},
@@ -132,15 +128,21 @@ def reading_times(
         attrs={
             "units": "log millisecond" if log else "millisecond",
             "n_undefined": int(np.isnan(values).sum()),
-            **{
-                key: float(limit)
-                for key, limit in (("min_ms", min_ms), ("max_ms", max_ms), ("sd", sd))
-                if limit is not None
-            },
+            **{key: float(limit) for key, limit in limits.items() if limit is not None},
             **({"nuisance": ", ".join(nuisance)} if nuisance else {}),
         },
         name="reading_times",
     )
+
+
+def _neuroids(people: list[str], measures: list[str]) -> dict[str, Any]:
+    """Return the coordinates along ``neuroid``: every person, measure after measure."""
+    several = len(measures) > 1
+    return {
+        "neuroid": [f"{name}/{measure}" if several else name for measure in measures for name in people],
+        "subject": ("neuroid", people * len(measures)),
+        "measure": ("neuroid", [measure for measure in measures for _ in people]),
+    }
 
 
 def _cleaned(

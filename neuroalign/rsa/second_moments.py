@@ -15,6 +15,8 @@ __all__ = ["bures", "clip_negative", "riemannian"]
 ROUNDING = 1e-10
 # The smallest eigenvalue, as a share of the largest, of a second moment that has an inverse.
 SINGULAR = 1e-12
+# Logs of the scales s and t, of second moments with mean eigenvalue 1: beyond, one of the two is nothing.
+LOG_SCALES = (-50.0, 50.0)
 
 
 def bures(a: np.ndarray, b: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -134,7 +136,9 @@ def _shortest(moment: np.ndarray, noise: np.ndarray) -> float:
 
     # Without the other term the best scale takes the mean out of the log eigenvalues.
     ends = [_spread(np.linalg.eigvalsh(m)) for m in (moment, noise)]
-    found = minimize(loss, (0.0, 0.0), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10})
+    moment, noise = (m * (len(m) / np.trace(m)) for m in (moment, noise))
+    options = {"ftol": 1e-15, "gtol": 1e-10}
+    found = minimize(loss, (0.0, 0.0), jac=True, method="L-BFGS-B", bounds=[LOG_SCALES] * 2, options=options)
     return min(*ends, float(np.sqrt(found.fun)))
 
 

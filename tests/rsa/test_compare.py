@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
@@ -161,6 +161,7 @@ def test_compare_ignores_stimulus_order(a, b, rng, method):
 @pytest.mark.parametrize("method", METHODS)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.01, 100))
 @settings(max_examples=10, deadline=None)
+@example(seed=938, scale=0.01)  # a line search that once left the range of exp
 def test_an_rdm_is_most_similar_to_itself_at_any_scale(method, seed, scale):
     x = of_patterns(2, seed)
     found = np.diag(rsa.compare(x * scale, x, method))

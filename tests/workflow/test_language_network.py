@@ -13,6 +13,8 @@ import pytest
 from neuroalign import io
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import FIGURES, PARTS, Paths
+from neuroalign.workflow.reporting.analyses import words_for
+from neuroalign.workflow.reporting.facts import Facts
 from neuroalign.workflow.steps import STEPS, extract_activations, score_part, write_moments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,3 +144,14 @@ def test_drawing_leaves_figure_and_caption(paths, number, monkeypatch):
     caption = json.loads(paths.figure(number, "json").read_text())["caption"]
     assert "tiny-llama" in caption and "nan" not in caption
     assert all(paths.figure(number, kind).stat().st_size > 5000 for kind in ("pdf", "png"))
+
+
+@pytest.mark.parametrize("number", [2, *SCRIPTS])
+def test_the_report_has_a_question_a_headline_and_a_method(paths, number):
+    about = io.read_json(paths.figure(number, "provenance.json"))
+    facts = Facts(values(paths, number), about["notes"], about["provenance"]["params"])
+    words = words_for(number, facts)
+    assert not words.missing
+    said = f"{words.question} {words.headline} {words.method}"
+    assert "nan" not in said
+    assert any(word in said for word in ("random", "untrained"))

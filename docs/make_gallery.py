@@ -19,7 +19,8 @@ TOP = """# Gallery
 
 Every function of {py:mod}`neuroalign.plotting` in a figure that is made in seconds, with the code
 that makes it. All data on this page are simulated. A panel takes an axis and labelled values and
-returns the axis; figures have the widths of one column (85 mm) or two (180 mm). Written by
+returns the axis; figures have the widths of one column (85 mm) or two (180 mm). Bands are noise
+ceilings, hatched bands what chance gives; letters stay letters in a PDF. Written by
 `docs/make_gallery.py`; the scripts are `docs/gallery/*.py`, and tests run them.
 """
 
@@ -41,8 +42,15 @@ def page() -> str:
         text = path.read_text(encoding="utf-8")
         title, _, about = (ast.get_docstring(ast.parse(text)) or "").partition("\n")
         code = text.split('"""', 2)[2].strip()
-        parts.append(f"## {title}\n\n{about.strip()}\n\n![{title}]({path.stem}.png)\n\n```py\n{code}\n```\n")
+        seen = " ".join(about.replace("`", "").split())
+        picture = f"```{{figure}} {path.stem}.png\n:alt: {title}. {seen}\n:figclass: {_width(text)}\n```"
+        parts.append(f"## {title}\n\n{about.strip()}\n\n{picture}\n\n```py\n{code}\n```\n")
     return "\n".join(parts)
+
+
+def _width(code: str) -> str:
+    """Return how wide a figure is: a wide one is scrolled sideways on a phone."""
+    return "one-column" if 'width="one column"' in code else "two-columns"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -32,5 +32,6 @@ with plotting.style():
     plotting.layer_preference(axes[0, 0], scores, least=0.1, x="x", y="y")
     pixels = scores.isel(layer=1, drop=True).rename("pixels")
     motion = (0.4 * (y + 1) / 2 + 0 * pixels).rename("motion")
-    plotting.two_scores(axes[0, 1], pixels, motion, x="x", y="y")
+    place = (1.18, 0.35, 0.2, 0.3)
+    plotting.two_scores(axes[0, 1], pixels, motion, x="x", y="y", legend=place)
     plotting.panel_letters(axes[0])

@@ -13,6 +13,7 @@ from scipy.interpolate import RBFInterpolator
 
 from ..datasets import sensor_plane
 from ..errors import ShapeError
+from .outlines import cell_borders, draw_outline
 from .panels import ceiling_band
 from .scales import ColourScale, Drawn, bar_label, colour_bar, colour_scale, prepared
 from .style import GREY
@@ -236,10 +237,8 @@ def time_map(
     ax.plot(ends, ends, color="black", linewidth=0.4, linestyle=":")
     ax.axhline(0, color="black", linewidth=0.4)
     ax.axvline(0, color="black", linewidth=0.4)
-    if outlined is not None and np.any(outlined) and not np.all(outlined):
-        ax.contour(
-            times, times, np.asarray(outlined, dtype=float), levels=[0.5], colors="black", linewidths=0.7
-        )
+    if outlined is not None:
+        draw_outline(ax, outlined, cell_borders(times), cell_borders(times))
     ax.set(xlim=ends, ylim=ends, aspect="equal", xlabel="time (s)", ylabel="time (s)")
     if bar:
         colour_bar(ax, scale, label)

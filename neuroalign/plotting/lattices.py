@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..errors import InvalidValueError, ShapeError
+from .outlines import cell_borders, draw_outline
 from .scales import ColourScale, Drawn, bar_label, colour_bar, colour_scale
 
 __all__ = ["lattice_map"]
@@ -73,7 +74,7 @@ def lattice_map(
         raise ShapeError(f"outlined must have the map's shape {array.shape}; got {inside.shape}.")
     scale = scale or colour_scale(array)
     ax.imshow(scale.colours(array), interpolation="none")
-    _outline(ax, inside)
+    draw_outline(ax, inside, *(cell_borders(range(n)) for n in array.shape))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     if bar:
@@ -81,12 +82,3 @@ def lattice_map(
     rows, columns = np.indices(array.shape)
     table = {"row": rows, "column": columns, str(values.name or "value"): array, "outlined": inside}
     return ax, pd.DataFrame({name: np.asarray(column).ravel() for name, column in table.items()})
-
-
-def _outline(ax: Axes, inside: np.ndarray) -> None:
-    """Draw the borders between units that are inside and those that are not."""
-    padded = np.pad(inside, 1)
-    for row, column in np.argwhere(padded[:, 1:] != padded[:, :-1]):
-        ax.plot([column - 0.5] * 2, [row - 1.5, row - 0.5], color="black", linewidth=0.7)
-    for row, column in np.argwhere(padded[1:] != padded[:-1]):
-        ax.plot([column - 1.5, column - 0.5], [row - 0.5] * 2, color="black", linewidth=0.7)

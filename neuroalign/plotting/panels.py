@@ -13,6 +13,9 @@ from .style import COLOURS, GREY
 
 __all__ = ["bars_with_dots", "ceiling_band", "distributions", "envelope", "layer_lines"]
 
+# The ground and the lines of what chance gives.
+PALE, LINES = "#ececec", "#c2c2c2"
+
 
 def layer_lines(
     ax: Axes,
@@ -44,8 +47,10 @@ def layer_lines(
 
 
 def envelope(ax: Axes, depth: Any, low: Any, high: Any, *, label: str) -> Axes:
-    """Draw a grey band between two curves over layer depth: what chance gives."""
-    ax.fill_between(depth, low, high, color=GREY, alpha=0.3, linewidth=0, label=label)
+    """Draw a hatched band between two curves over layer depth: what chance gives. A ceiling is plain."""
+    ax.fill_between(
+        depth, low, high, facecolor=PALE, edgecolor=LINES, hatch="/////", linewidth=0, label=label
+    )
     return ax
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 
 from ..errors import InvalidValueError, LabelError, ShapeError
+from .outlines import cell_borders, draw_outline
 from .scales import BLANK
 from .style import COLOURS, GREY
 
@@ -153,37 +153,15 @@ def generalisation_map(
         rasterized=True,
     )
     ax.set_facecolor(BLANK)
-    if significant is not None and bool(significant.any()):
-        inside = significant.transpose(*PLANE).values.astype(bool)
-        ax.add_collection(
-            LineCollection(_outline(inside, _edges(train), _edges(test)), colors="black", linewidths=0.8)
-        )
+    if significant is not None:
+        draw_outline(ax, significant.transpose(*PLANE).values, cell_borders(train), cell_borders(test))
     ends = max(train.min(), test.min()), min(train.max(), test.max())
     ax.plot(ends, ends, color=GREY, linewidth=0.6, linestyle="--")
     for line in (ax.axhline, ax.axvline):
         line(0, color=GREY, linewidth=0.6)
     ax.set(xlabel="test time (s)", ylabel="training time (s)", aspect="equal")
-    ax.set_xlim(*_edges(test)[[0, -1]])
-    ax.set_ylim(*_edges(train)[[0, -1]])
+    ax.set_xlim(*cell_borders(test)[[0, -1]])
+    ax.set_ylim(*cell_borders(train)[[0, -1]])
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.046, pad=0.04, label=label)
     bar.outline.set_visible(False)
     return ax
-
-
-def _edges(times: np.ndarray) -> np.ndarray:
-    """Return the borders (n + 1,) of the cells around times in increasing order."""
-    middle = (times[1:] + times[:-1]) / 2
-    if not len(middle):
-        return np.array([times[0] - 0.5, times[0] + 0.5])
-    return np.concatenate([[2 * times[0] - middle[0]], middle, [2 * times[-1] - middle[-1]]])
-
-
-def _outline(inside: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> list[list[tuple[float, float]]]:
-    """Return the sides of cells (n_rows, n_columns) that have another kind, or nothing, beyond them."""
-    padded = np.pad(inside, 1)
-    found = []
-    for i, j in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]):
-        found.append([(columns[j], rows[i]), (columns[j + 1], rows[i])])
-    for i, j in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):
-        found.append([(columns[j], rows[i]), (columns[j], rows[i + 1])])
-    return found

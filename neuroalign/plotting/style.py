@@ -46,6 +46,7 @@ SETTINGS: dict[str, Any] = {
     "figure.dpi": 150,
     "font.family": "DejaVu Sans",
     "font.size": 7,
+    "hatch.linewidth": 0.5,
     "legend.fontsize": 6.5,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
@@ -120,18 +121,18 @@ def save_figure(
     list of Path
     """
     stem = Path(stem)
-    written = []
+    files: dict[str | Path, bytes] = {}
     for extension, metadata in (
         ("pdf", {"CreationDate": None, "ModDate": None}),
         ("png", {"Software": None}),
     ):
         buffer = BytesIO()
         drawn.savefig(buffer, format=extension, metadata=metadata)
-        written.append(stem.with_name(f"{stem.name}.{extension}"))
-        io.write_bytes(buffer.getvalue(), written[-1])
-    written.append(stem.with_name(f"{stem.name}.json"))
-    io.write_json({"title": title, "caption": caption, **(about or {})}, written[-1])
-    return written
+        files[stem.with_name(f"{stem.name}.{extension}")] = buffer.getvalue()
+    said = {"title": title, "caption": caption, **(about or {})}
+    files[stem.with_name(f"{stem.name}.json")] = io.json_bytes(said)
+    io.write_files(files)
+    return [Path(name) for name in files]
 
 
 def draw_values(

@@ -90,7 +90,7 @@ def enhanced(
 ) -> np.ndarray:
     r"""Return threshold-free cluster enhancement of the positive part of each map.
 
-    .. math:: \sum_{h = \delta, 2 \delta, \dots} e(h)^E h^H \delta
+    .. math:: \sum_{h = \delta, 2 \delta, \ldots} e(h)^E h^H \delta
 
     with e(h) the size of the sample's cluster at threshold h.
 

@@ -49,7 +49,7 @@ def cluster_test(
     cluster's weight is compared with the largest weight of any cluster when subjects' signs are flipped
     (``sign_flips``: all patterns of up to 12 subjects, else ``n``). Under flips the sum of squares stays, so
 
-    .. math:: t = m \Big/ \sqrt{(q - m^2) / (s - 1)}
+    .. math:: t = m / \sqrt{(q - m^2) / (s - 1)}
 
     with m the mean under the flips, q the mean square and s subjects, needs one matrix product.
 

@@ -91,7 +91,8 @@ def motion_energy(
 
     .. math::
         g(x, y, t) = e^{-(u^2 + v^2) / 2 \sigma^2}\; e^{-t^2 / 2 \tau^2}\;
-        {\cos \atop \sin}\, 2 \pi (f (u \cos d + v \sin d) - w t), \quad u = x - x_0,\ v = y - y_0
+        \begin{matrix} \cos \\ \sin \end{matrix}\, 2 \pi (f (u \cos d + v \sin d) - w t),
+        \quad u = x - x_0,\ v = y - y_0
 
     and its energy is the sum of the squared responses of the two, whatever the phase of the pattern. Filters
     do not respond to uniform light, and those of w > 0 not to what stands still: the Gaussian's share is

@@ -29,8 +29,9 @@ def test_an_outline_goes_around_and_not_between(ax):
     inside = np.zeros((4, 4), dtype=bool)
     inside[1:3, 1:4] = True
     plotting.lattice_map(ax, xr.DataArray(np.ones((4, 4)), dims=("row", "column")), outlined=inside)
-    assert len(ax.lines) == 2 * (2 + 3)
-    corners = np.concatenate([line.get_xydata() for line in ax.lines])
+    sides = ax.collections[0].get_segments()
+    assert len(sides) == 2 * (2 + 3)
+    corners = np.concatenate(sides)
     assert corners.min(axis=0).tolist() == [0.5, 0.5]
     assert corners.max(axis=0).tolist() == [3.5, 2.5]
 

@@ -18,7 +18,8 @@ from neuroalign.workflow import reporting
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import Paths
 from neuroalign.workflow.reporting.analyses import words_for
-from neuroalign.workflow.reporting.citations import citations, pieces
+from neuroalign.workflow.reporting.citations import bibtex, citations, doi_link, pieces, reference
+from neuroalign.workflow.reporting.concerns import Concern, together
 from neuroalign.workflow.reporting.facts import Facts
 from neuroalign.workflow.reporting.page import SCRIPT as SCRIPT_OF_THE_PAGE
 from neuroalign.workflow.steps.report import report
@@ -86,10 +87,12 @@ def page(tmp_path):
 
 
 def test_report_loads_nothing_from_elsewhere(page):
-    links = [
-        value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "href", "srcset")
-    ]
-    assert links and all(link.startswith(("#", "data:")) for link in links)
+    loaded = [value for _, attrs in page.tags for key, value in attrs.items() if key in ("src", "srcset")]
+    links = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
+    assert loaded and all(value.startswith("data:") for value in loaded)
+    # A link is followed by the reader alone; the only ones that lead elsewhere are DOIs of known references.
+    known = {link[1] for key in citations() if (link := doi_link(key))}
+    assert links and all(link.startswith(("#", "data:")) or link in known for link in links)
     assert not {"link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
     assert [attrs for tag, attrs in page.tags if tag == "script"] == [{}]
     assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
@@ -423,7 +426,7 @@ def test_bibtex_to_download_holds_the_package_and_what_is_cited(tmp_path):
     keys = re.findall(r"@\w+\{(\w+),", text)
     assert keys[0] == "neuroalign" and keys[-1] == "data1" and {"warstadt2020", "efron1979"} <= set(keys)
     assert r"note = {Doe \& Roe 2001, 5 \% \{of\} it}" in text
-    assert "doi" not in text.lower()
+    assert "doi = {10.1162/tacl_a_00321}" in text
 
 
 def test_warnings_name_figure_count_and_reason(tmp_path):
@@ -492,12 +495,97 @@ def docstrings():
 def test_reference_is_one_that_the_docstrings_give(key):
     entry = citations()[key]
     family = entry["author"].split(",")[0]
-    last = f"{entry['volume']}:{entry['pages']}" if "pages" in entry else entry.get("eprint")
-    last = last or entry.get("year") or entry["title"]
+    pages = entry.get("pages", "").split("-")[0]
+    named = [f"{entry['volume']}:{pages}"] if "volume" in entry else [entry.get("eprint", entry["year"])]
+    # A preprint may be cited without its year, by its title.
+    found = any(
+        family in text and entry["year"] in text for last in [*named, entry["year"]] for text in before(last)
+    )
+    assert found or any(family in text for text in before(entry["title"])), (family, named)
+
+
+def before(last):
+    """Return what stands in the docstrings up to each place where ``last`` does."""
     places = [found.start() for found in re.finditer(re.escape(last), docstrings())]
-    before = [docstrings()[max(0, place - 160) : place + len(last)] for place in places]
-    assert any(family in text and entry.get("year", "") in text for text in before), (family, last)
-    assert "doi" not in entry
+    return [docstrings()[max(0, place - 160) : place + len(last)] for place in places]
+
+
+FIELDS = {"article": {"journal"}, "inproceedings": {"booktitle"}, "book": {"publisher"}, "misc": {"eprint"}}
+
+
+@pytest.mark.parametrize("key", sorted(citations()))
+def test_reference_has_the_fields_of_its_kind_in_their_form(key):
+    entry = citations()[key]
+    assert {"author", "title", "year", *FIELDS[entry["type"]]} <= entry.keys()
+    assert re.fullmatch(r"(18|19|20)\d\d", entry["year"])
+    assert all(re.fullmatch(r"[^,]+, [^,]+", name) for name in entry["author"].split(" and "))
+    assert re.fullmatch(r"10\.\d{4,9}/[^\s{}]+", entry.get("doi", "10.1234/x"))
+    assert re.fullmatch(r"\d{4}\.\d{5}", entry.get("eprint", "1234.56789"))
+    assert ("eprint" in entry) is (entry.get("archivePrefix") == "arXiv")
+    first, _, last = entry.get("pages", "1").partition("-")
+    assert re.fullmatch(r"e?\d+", first) and (not last or int(first) < int(last))
+
+
+def test_no_key_of_the_references_stands_twice():
+    file = Path(reporting.__file__).parent / "citations.json"
+    keys = re.findall(r'^ "(\w+)": {', file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(keys) == len(set(keys)) == len(citations())
+    assert len({entry.get("doi", key) for key, entry in citations().items()}) == len(keys)
+
+
+def test_every_reference_is_cited_in_the_words_of_a_figure():
+    folder = Path(reporting.__file__).parent
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    assert [key for key in citations() if not re.search(rf"@{key}\b", text)] == []
+
+
+def parsed(text):
+    """Entries of BibTeX by their key, read by counting braces."""
+    found = {}
+    for head in re.finditer(r"^@(\w+)\{(\w+),$", text, re.MULTILINE):
+        depth, end = 1, head.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(text[end], 0) if text[end - 1] != "\\" else 0
+            end += 1
+        body = text[head.end() : end - 1]
+        fields = re.findall(r"^  (\w+) = \{(.*)\},?$", body, re.MULTILINE)
+        assert len(fields) == body.strip().count("\n") + 1
+        found[head[2]] = {"type": head[1], **dict(fields)}
+    return found
+
+
+def test_bibtex_of_all_references_is_well_formed():
+    entries = parsed(bibtex(citations(), version="1.0", data=["A & B, 5 % of {it}"]))
+    assert list(entries) == ["neuroalign", *citations(), "data1"]
+    assert entries["welch1947"]["pages"] == "28--35"
+    assert entries["gurnee2024"]["title"] == "Universal neurons in {GPT2} language models"
+    assert entries["duchon1979"]["doi"] == "10.1175/1520-0450(1979)018<1016:LFIOAT>2.0.CO;2"
+
+
+def test_reference_without_volume_or_journal_reads_well():
+    assert reference("kovaleva2021").endswith("ACL-IJCNLP 2021, 3392\N{EN DASH}3405.")
+    assert reference("fisher1935") == "Fisher, R. A. (1935). The design of experiments. Oliver and Boyd."
+    assert reference("li2016").endswith(
+        "representations? International Conference on Learning Representations, arXiv:1511.07543."
+    )
+    assert doi_link("duchon1979")[1].endswith("018%3C1016:LFIOAT%3E2.0.CO;2")
+
+
+def test_a_warning_of_several_figures_is_said_once_with_links_to_each(tmp_path):
+    paths = make(tmp_path)
+    for number in (1, 2):
+        rewritten(paths, number, notes={"excluded": {"s33": "constant series"}})
+    html = shown(paths)
+    assert (
+        '<li><a href="#figure-1">Figure 1</a> and <a href="#figure-2">figure 2</a>: '
+        "Left out: s33 (constant series).</li>"
+    ) in html
+    assert html.count("Left out: s33") == 1
+
+
+def test_warnings_of_the_whole_study_belong_to_no_figure():
+    found = together([Concern(None, "a"), Concern(3, "b"), Concern(1, "b")])
+    assert [(one.figures, one.text) for one in found] == [((), "a"), ((3, 1), "b")]
 
 
 def test_every_mark_in_a_method_is_a_known_reference():

@@ -73,6 +73,45 @@ def test_page_fits_its_width_and_has_contrast_with_all_opened(tab, page, width, 
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
+def test_picture_keeps_its_size_on_a_phone_and_is_scrolled_by_keyboard(tab, page):
+    tab.open(page, width=WIDTHS["phone"])
+    shown, whole = tab.ask(
+        "(() => { const p = document.querySelector('.picture'); return [p.clientWidth, p.scrollWidth]; })()"
+    )
+    assert shown < 390 and whole > 690
+    tab.ask("document.querySelector('.picture').focus()")
+    tab.press("ArrowRight", 39)
+    assert (
+        tab.ask(
+            "new Promise((done) => setTimeout(() => "
+            "done(document.querySelector('.picture').scrollLeft), 300))"
+        )
+        > 0
+    )
+    tab.open(page, width=WIDTHS["desktop"])
+    assert tab.ask("document.querySelector('.picture').scrollWidth") <= 992
+
+
+def test_page_is_printed_in_light_colours(tab, page):
+    tab.open(page, dark=True)
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    tab.call("Emulation.setEmulatedMedia", media="print", features=[dark])
+    assert tab.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    tab.ask("document.getElementById('theme-dark').click()")
+    assert tab.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    tab.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_nothing_on_the_page_moves_by_itself(tab, page):
+    tab.open(page)
+    moving = (
+        "[...document.querySelectorAll('*')].filter((e) => { const s = getComputedStyle(e); "
+        "return s.animationName !== 'none' || parseFloat(s.transitionDuration) > 0 "
+        "|| s.scrollBehavior === 'smooth'; }).length"
+    )
+    assert tab.ask(moving) == 0
+
+
 def test_script_in_texts_of_the_study_is_shown_and_not_run(tab, page):
     tab.call("Page.addScriptToEvaluateOnNewDocument", source="window.alert = () => { window.ran = true; };")
     tab.open(page)

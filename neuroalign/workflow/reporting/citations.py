@@ -1,7 +1,7 @@
 """References of the methods: marks in a text, an entry for reading, BibTeX to download.
 
-``citations.json`` holds what the docstrings of the package cite, with full names and titles, and no DOIs,
-which they do not give.
+``citations.json`` holds what the docstrings of the package cite. Each field was found in published reference
+lists; one that was not found there is left out (a DOI, a given name beyond its initial), never guessed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
-__all__ = ["Piece", "bibtex", "citations", "cited", "label", "pieces", "reference"]
+__all__ = ["Piece", "bibtex", "citations", "cited", "doi_link", "label", "pieces", "reference"]
 
 FILE = Path(__file__).with_name("citations.json")
 MARK = re.compile(r"\[(@[a-z0-9_]+(?:; @[a-z0-9_]+)*)\]")
+ORDER = (
+    *("author", "title", "journal", "booktitle", "publisher", "year", "volume", "pages"),
+    *("doi", "eprint", "archivePrefix"),
+)
+# What BibTeX reads as it stands.
+VERBATIM = ("doi", "eprint")
 SPECIAL = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$"}
 
 
@@ -83,26 +90,34 @@ def label(key: str) -> str:
 
 
 def reference(key: str) -> str:
-    """Return an entry as a line of a list of references.
+    """Return an entry as a line of a list of references, without its DOI.
 
     Examples
     --------
     >>> reference("efron1979")
-    'Efron, B. (1979). Bootstrap methods: another look at the jackknife. Annals of Statistics 7:1.'
+    'Efron, B. (1979). Bootstrap methods: another look at the jackknife. Annals of Statistics 7:1–26.'
     """
     entry = citations()[key]
     year = f" ({entry['year']})." if "year" in entry else "."
-    place = entry.get("journal") or entry.get("booktitle", "")
-    where = ":".join(part for part in (entry.get("volume", ""), entry.get("pages", "")) if part)
-    if "eprint" in entry:
-        place = f"{entry['archivePrefix']}:{entry['eprint']}"
-    last = " ".join(part for part in (place, where) if part)
-    authors = _authors(entry["author"]).rstrip(".")
-    return (
-        f"{authors}.{year}".replace(".(", ". (").replace("..", ".")
-        + f" {entry['title']}."
-        + (f" {last}." if last else "")
-    )
+    place = next((entry[name] for name in ("journal", "booktitle", "publisher") if name in entry), "")
+    volume, pages = entry.get("volume", ""), entry.get("pages", "").replace("-", "\N{EN DASH}")
+    where = f"{place} {volume}:{pages}" if volume and pages else ", ".join(filter(None, (place, pages)))
+    preprint = f"{entry['archivePrefix']}:{entry['eprint']}" if "eprint" in entry else ""
+    title = entry["title"] if entry["title"].endswith("?") else f"{entry['title']}."
+    last = ", ".join(filter(None, (where, preprint)))
+    return f"{_authors(entry['author']).rstrip('.')}.{year} {title} {last}.".removesuffix(" .")
+
+
+def doi_link(key: str) -> tuple[str, str] | None:
+    """Return an entry's DOI and the address that it stands for; None where there is none.
+
+    Examples
+    --------
+    >>> doi_link("efron1979"), doi_link("fisher1935")
+    (('10.1214/aos/1176344552', 'https://doi.org/10.1214/aos/1176344552'), None)
+    """
+    doi = citations()[key].get("doi")
+    return None if doi is None else (doi, f"https://doi.org/{quote(doi, safe='/:;()')}")
 
 
 def _authors(names: str) -> str:
@@ -121,12 +136,13 @@ def bibtex(keys: Iterable[str], *, version: str, data: Iterable[str] = ()) -> st
     --------
     >>> print(bibtex(["efron1979"], version="1.0").split("\n\n")[1].strip())
     @article{efron1979,
-      author = {Efron, Bradley},
+      author = {Efron, B.},
       title = {Bootstrap methods: another look at the jackknife},
       journal = {Annals of Statistics},
       year = {1979},
       volume = {7},
-      pages = {1}
+      pages = {1--26},
+      doi = {10.1214/aos/1176344552}
     }
     """
     entries = [
@@ -140,12 +156,10 @@ def bibtex(keys: Iterable[str], *, version: str, data: Iterable[str] = ()) -> st
             },
         )
     ]
-    order = ("author", "title", "journal", "booktitle", "year", "volume", "pages", "eprint", "archivePrefix")
     for key in keys:
         entry = citations()[key]
-        entries.append(
-            _entry(key, entry["type"], {name: _escaped(entry[name]) for name in order if name in entry})
-        )
+        fields = {name: _field(name, entry[name]) for name in ORDER if name in entry}
+        entries.append(_entry(key, entry["type"], fields))
     entries += [_entry(f"data{i}", "misc", {"note": _escaped(text)}) for i, text in enumerate(data, 1)]
     return "\n\n".join(entries) + "\n"
 
@@ -153,6 +167,30 @@ def bibtex(keys: Iterable[str], *, version: str, data: Iterable[str] = ()) -> st
 def _entry(key: str, kind: str, fields: dict[str, str]) -> str:
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@{kind}{{{key},\n{lines}\n}}"
+
+
+def _field(name: str, value: str) -> str:
+    if name in VERBATIM:
+        return value
+    if name == "pages":
+        return value.replace("-", "--")
+    return _kept(_escaped(value)) if name == "title" else _escaped(value)
+
+
+def _kept(title: str) -> str:
+    """Return a title with braces around the words whose capitals a style of BibTeX would make small.
+
+    Examples
+    --------
+    >>> _kept("BERT Busters: on GPT2 and Student's problem"), _kept("Fourier power")
+    ("{BERT} {Busters}: on {GPT2} and {Student's} problem", 'Fourier power')
+    """
+    words = title.split(" ")
+    inner = [i for i, word in enumerate(words) if any(map(str.isupper, word[1:] if i == 0 else word))]
+    for i in inner:
+        bare = words[i].rstrip(":,?")
+        words[i] = f"{{{bare}}}{words[i][len(bare) :]}"
+    return " ".join(words)
 
 
 def _escaped(text: str) -> str:

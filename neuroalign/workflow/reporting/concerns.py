@@ -13,7 +13,7 @@ from ..config import Study
 from .facts import joined, share
 from .figures import Figure
 
-__all__ = ["Concern", "concerns"]
+__all__ = ["Concern", "Warned", "concerns", "together"]
 
 # Notes that count something that is not in the result, by what the name begins with, and in words.
 COUNTS = {
@@ -66,6 +66,29 @@ def concerns(
         ]
         found += [Concern(figure.number, text) for text in dict.fromkeys(texts)]
     return found
+
+
+class Warned(NamedTuple):
+    """One thing to know, and the figures of which it holds; none where it is of the whole study."""
+
+    figures: tuple[int, ...]
+    text: str
+
+
+def together(found: Sequence[Concern]) -> list[Warned]:
+    """Return each thing once, with every figure of which it holds, in the order of the first.
+
+    Examples
+    --------
+    >>> together([Concern(1, "Left out: s3."), Concern(2, "Simulated."), Concern(4, "Left out: s3.")])
+    [Warned(figures=(1, 4), text='Left out: s3.'), Warned(figures=(2,), text='Simulated.')]
+    """
+    figures: dict[str, list[int]] = {}
+    for concern in found:
+        held = figures.setdefault(concern.text, [])
+        if concern.figure is not None:
+            held.append(concern.figure)
+    return [Warned(tuple(numbers), text) for text, numbers in figures.items()]
 
 
 def _whole(study: Study, figures: Sequence[Figure]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import io
 from ...errors import FileError
+from ...io.parsing import refuse_ragged
 from .facts import Facts
 
 __all__ = ["Figure", "data_uri", "read_figure"]
@@ -99,19 +100,33 @@ def read_figure(folder: Path, number: int) -> Figure:
     """
     path = folder / f"figure{number}.json"
     about = io.read_json(path)
+    if not isinstance(about, dict):
+        raise FileError(f"{path} must hold a mapping; got {type(about).__name__}.")
     missing = [key for key in ("title", "caption", "notes", "provenance") if key not in about]
+    missing += [key for key in ("notes", "provenance") if not isinstance(about.get(key, {}), dict)]
     if missing:
         raise FileError(f"{path} has no {', '.join(missing)}; run the study again to draw the figure.")
-    rows = list(csv.reader(StringIO(io.read_text(folder / f"figure{number}.tsv")), delimiter="\t"))
+    rows = _rows(folder / f"figure{number}.tsv")
     found = Figure(folder, number, about, rows[0], rows[1:])
     if about.get("sha256", found.digest) != found.digest:
         raise FileError(
             f"{found.path('tsv')} is not the table that figure {number} was drawn from: its digest is "
-            f"{found.digest[:12]}, and {about['sha256'][:12]} was drawn. `neuroalign resume` makes it again."
+            f"{found.digest[:12]}, and {str(about['sha256'])[:12]} was drawn. `neuroalign resume` makes it "
+            "again."
         )
     for extension in ("png", "pdf"):
         _bytes(found.path(extension))
     return found
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the fields of a table, its header first."""
+    text = io.read_text(path)
+    refuse_ragged(text, path)
+    rows = [row for row in csv.reader(StringIO(text), delimiter="\t") if row]
+    if not rows:
+        raise FileError(f"{path} is empty; run the study again to draw the figure.")
+    return rows
 
 
 def data_uri(content: bytes, kind: str) -> str:

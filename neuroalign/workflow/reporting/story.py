@@ -170,7 +170,7 @@ def _bands_headline(facts: Facts) -> str:
         for name in TWINS
     ]
     return (
-        f"Held-out explained variance of the group mean, mean over regions. {said[0]}. Control, {said[1]}. "
+        f"Held-out explained variance of the group mean, mean over regions: {said[0]}. Control, {said[1]}. "
         f"Noise ceiling {points(mean['ceiling', 'ceiling'], 3)}."
     )
 

@@ -11,8 +11,8 @@ import pandas as pd
 from ... import io
 from ..paths import Paths
 from ..reporting.analyses import words_for
-from ..reporting.citations import bibtex, cited, pieces, reference
-from ..reporting.concerns import concerns
+from ..reporting.citations import bibtex, cited, doi_link, pieces, reference
+from ..reporting.concerns import concerns, together
 from ..reporting.figures import Figure, data_uri, read_figure
 from ..reporting.page import page
 
@@ -35,8 +35,8 @@ def report(paths: Paths) -> None:
         words=words,
         methods={number: pieces(method) for number, method in texts.items()},
         parameters={figure.number: _flat(figure.params) for figure in figures},
-        concerns=concerns(study, figures, {n: said.missing for n, said in words.items()}),
-        references=[(key, reference(key)) for key in keys],
+        warnings=together(concerns(study, figures, {n: said.missing for n, said in words.items()})),
+        references=[(key, reference(key), doi_link(key)) for key in keys],
         data=data,
         bibtex=data_uri(bibtex(keys, version=made["neuroalign"], data=data).encode(), "text/x-bibtex"),
         steps=steps,

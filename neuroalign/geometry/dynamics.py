@@ -57,8 +57,9 @@ def stream_dynamics(
     -------
     Dataset
         As above; ``step`` and ``turn`` are labelled by the layer that they start from. NaN for a unit that is
-        constant before or after, a state or step of length 0; ``attrs["n_undefined"]`` counts the NaN of
-        ``continuity``. With walks, for the means over units or stimuli ``mean_continuity``,
+        constant before or after, a state or step of length 0; ``attrs`` counts the NaN of ``continuity``
+        (``n_undefined``), and ``n_undefined_<name>`` those of ``relative_speed``, ``turn_cosine`` and
+        ``state_cosine``. With walks, for the means over units or stimuli ``mean_continuity``,
         ``mean_state_cosine`` (step,) and ``mean_turn_cosine`` (turn,) (NaN left out): ``null_<name>`` (walk,
         ...) and ``p_<name>`` (two-sided).
 
@@ -110,6 +111,8 @@ def stream_dynamics(
         "n_dead": int(np.all([is_dead(x) for x in patterns.values], axis=0).sum()),
         "null": null,
     }
+    for name in ("relative_speed", "turn_cosine", "state_cosine"):
+        attrs[f"n_undefined_{name}"] = int(np.isnan(measured[name]).sum())
     return xr.Dataset(out, attrs=attrs)
 
 

@@ -149,7 +149,9 @@ def neighbour_mixing(
         ``energy`` (...); ``null`` (draw, ..., amount); ``p`` (..., amount): share of draws with an energy as
         low; ``mean_null`` (..., amount); ``explained_by`` (...): the amount at which the mean of the null
         meets the energy, by linear interpolation where it first does. NaN where no amount does, counted in
-        ``attrs["n_beyond"]``; 0 where the energy is not below that of unmixed patterns.
+        ``attrs["n_beyond"]``; 0 where the energy is not below that of unmixed patterns. Where nodes do not
+        differ at all the energy, and where those of ``reference`` do not the null, is NaN, p and
+        ``explained_by`` with it, counted in ``attrs["n_undefined"]``.
 
     Raises
     ------
@@ -194,6 +196,8 @@ def neighbour_mixing(
         null = np.repeat(null, len(energy), axis=1)
     p = p_value(np.repeat(energy[:, None], len(steps), axis=1), null, tail="less")
     means = null.mean(axis=0)
+    undefined = np.isnan(energy) | np.isnan(means).any(axis=1)
+    p = np.where(undefined[:, None], np.nan, p)
     amount = np.array([_meeting(steps, curve, value) for curve, value in zip(means, energy, strict=True)])
     shape, coords = [patterns.array.sizes[dim] for dim in patterns.leading], {"amount": steps}
     last = np.moveaxis(null.reshape(n_draws, *shape, -1), 0, -1)
@@ -204,7 +208,8 @@ def neighbour_mixing(
         "p": patterns.labelled(p.reshape(*shape, -1), ["amount"], coords=coords),
         "null": patterns.labelled(last, ["amount", "draw"], coords=coords).transpose("draw", ...),
     }
-    return xr.Dataset(out, attrs=known.counts() | {"n_beyond": int(np.isnan(amount).sum())})
+    attrs = {"n_undefined": int(undefined.sum()), "n_beyond": int((np.isnan(amount) & ~undefined).sum())}
+    return xr.Dataset(out, attrs=known.counts() | attrs)
 
 
 def _reference(reference: xr.DataArray | None, patterns: Patterns) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from ..arrays import as_float
 from ..errors import InvalidValueError, LabelError, ShapeError, listing
-from ..schema import align
+from ..schema import align, labels
 from ..spatial import components
 from ..spatial.graphs import as_graph as checked_weights
 from .inputs import Patterns
@@ -133,10 +133,8 @@ def _from_array(graph: xr.DataArray, patterns: Patterns) -> np.ndarray:
 
 
 def _from_edges(edges: Any, patterns: Patterns) -> sparse.coo_array:
-    stimuli = patterns.array[patterns.on].values.tolist()
+    stimuli = labels(patterns.array, on=patterns.on, name="activations").tolist()
     place = {label: i for i, label in enumerate(stimuli)}
-    if len(place) != len(stimuli):
-        raise LabelError("activations: labels of the stimuli are repeated; a graph needs one row a node.")
     rows, columns, weights = [], [], []
     for edge in edges:
         if len(edge) not in (2, 3):

@@ -109,7 +109,9 @@ def _roots(rows: np.ndarray, known: np.ndarray) -> np.ndarray | None:
         return None
     values, vectors = np.linalg.eigh(moments)
     largest = np.abs(values).max(axis=1, keepdims=True)
-    values = np.where(values < -ROUNDING * largest, np.nan, np.maximum(values, 0.0))
+    values = np.where(values < -ROUNDING * largest, np.nan, values)
+    # What is left of 0 after rounding has a root of 1e-8: without it, moments of low rank keep their digits.
+    values[values <= values.shape[1] * np.finfo(np.float64).eps * largest] = 0.0
     trace = values.sum(axis=1, keepdims=True)
     values = np.sqrt(values / np.where(trace > 0, trace, np.nan))
     return (vectors * values[:, None, :]) @ np.swapaxes(vectors, 1, 2)

@@ -9,17 +9,9 @@ import xarray as xr
 
 from ..arrays import as_float
 from ..errors import InvalidValueError, ShapeError, choice
-from .inputs import MIN_STIMULI, Pair, as_pair, centred, check_positive, rescaled
-from .products import (
-    ESTIMATORS,
-    HEURISTICS,
-    KERNELS,
-    Products,
-    alignment,
-    linear_inner,
-    linear_products,
-    rbf_products,
-)
+from .gram_sums import linear_inner, linear_products
+from .inputs import MIN_STIMULI, Pair, as_pair, centred, check_positive
+from .products import ESTIMATORS, HEURISTICS, KERNELS, Products, alignment, ratio, rbf_products
 
 __all__ = ["cka", "features_of_gram", "kernel_alignment", "rv", "rv2", "rv_adjusted"]
 
@@ -79,6 +71,12 @@ def cka(
     InvalidValueError
         If a value is not finite or a choice is unknown.
 
+    Notes
+    -----
+    ``linear`` holds, beside its inputs, one matrix of min(n_stimuli, n_units_x + n_units_y) squared numbers
+    and some MB: features stay in their dtype and are centred in float64 a block at a time. Labelled rows of y
+    in another order than those of x are copied.
+
     References
     ----------
     Cortes, Mohri & Rostamizadeh 2012, JMLR 13:795; Kornblith et al. 2019, ICML; Song et al. 2012, JMLR
@@ -91,14 +89,13 @@ def cka(
     1.0
     """
     _check(kernel, estimator, heuristic)
-    pair = as_pair(x, y, least=LEAST[estimator])
-    if kernel == "linear" and estimator == "biased":
-        value = _biased(pair)
-    elif kernel == "linear":
-        value = alignment(_centred_products(pair), estimator)
+    pair = as_pair(x, y, least=LEAST[estimator], as_is=kernel == "linear")
+    if kernel == "linear":
+        products = linear_products(pair.x, pair.y)
     else:
         bandwidth = check_positive(bandwidth, "bandwidth")
-        value = alignment(_rbf(pair, bandwidth, heuristic, less_one=True), estimator)
+        products = _rbf(pair, bandwidth, heuristic, less_one=True)
+    value = alignment(products, estimator)
     value = min(float(value), 1.0) if estimator == "biased" else float(value)
     return pair.result(value, "cka", kernel=kernel, estimator=estimator)
 
@@ -134,12 +131,12 @@ def kernel_alignment(
     _check(kernel, "biased", heuristic)
     if centre:
         return cka(x, y, kernel=kernel, bandwidth=bandwidth, heuristic=heuristic)
-    pair = as_pair(x, y)
+    pair = as_pair(x, y, as_is=kernel == "linear")
     if kernel == "linear":
-        products = linear_products(rescaled(pair.x), rescaled(pair.y))
+        inner = linear_inner(pair.x, pair.y)
     else:
-        products = _rbf(pair, check_positive(bandwidth, "bandwidth"), heuristic, less_one=False)
-    return pair.result(min(float(alignment(products, None)), 1.0), "kernel_alignment", kernel=kernel)
+        inner = _rbf(pair, check_positive(bandwidth, "bandwidth"), heuristic, less_one=False).inner
+    return pair.result(min(float(ratio(*inner)), 1.0), "kernel_alignment", kernel=kernel)
 
 
 def rv(x: Any, y: Any) -> xr.DataArray:
@@ -160,8 +157,9 @@ def rv(x: Any, y: Any) -> xr.DataArray:
     >>> bool(rv(x, x[:, :2]) == cka(x, x[:, :2]))
     True
     """
-    pair = as_pair(x, y)
-    return pair.result(min(_biased(pair), 1.0), "rv")
+    pair = as_pair(x, y, as_is=True)
+    value = float(alignment(linear_products(pair.x, pair.y), "biased"))
+    return pair.result(min(value, 1.0), "rv")
 
 
 def rv_adjusted(x: Any, y: Any) -> xr.DataArray:
@@ -184,8 +182,8 @@ def rv_adjusted(x: Any, y: Any) -> xr.DataArray:
     >>> round(float(rv(x, y)), 2), abs(float(rv_adjusted(x, y))) < 0.2
     (0.57, True)
     """
-    pair = as_pair(x, y)
-    products = _centred_products(pair)
+    pair = as_pair(x, y, as_is=True)
+    products = linear_products(pair.x, pair.y)
     value = alignment(products, "biased")
     traces = products.diagonals[0].sum(), products.diagonals[1].sum()
     lengths = products.inner[0] ** 0.5, products.inner[2] ** 0.5
@@ -215,14 +213,14 @@ def rv2(x: Any, y: Any) -> xr.DataArray:
     >>> round(float(rv2(x, 2 * x)), 6)
     1.0
     """
-    pair = as_pair(x, y)
-    products = _centred_products(pair)
+    pair = as_pair(x, y, as_is=True)
+    products = linear_products(pair.x, pair.y)
     own = products.diagonals
     inner = tuple(
         total - own[i] @ own[j]
         for total, (i, j) in zip(products.inner, ((0, 0), (0, 1), (1, 1)), strict=True)
     )
-    return pair.result(float(np.clip(alignment(products._replace(inner=inner), None), -1, 1)), "rv2")
+    return pair.result(float(np.clip(ratio(*inner), -1.0, 1.0)), "rv2")
 
 
 def features_of_gram(gram: Any, *, stimuli: Any = None) -> Any:
@@ -275,15 +273,6 @@ def features_of_gram(gram: Any, *, stimuli: Any = None) -> Any:
     if stimuli is None:
         return features
     return xr.DataArray(features, dims=("stimulus", "unit"), coords={"stimulus": np.asarray(stimuli)})
-
-
-def _biased(pair: Pair) -> float:
-    kk, kl, ll = linear_inner(rescaled(centred(pair.x)), rescaled(centred(pair.y)))
-    return kl / kk**0.5 / ll**0.5 if kk > 0 and ll > 0 else float("nan")
-
-
-def _centred_products(pair: Pair) -> Products:
-    return linear_products(rescaled(centred(pair.x)), rescaled(centred(pair.y)))
 
 
 def _rbf(pair: Pair, bandwidth: float, heuristic: str, *, less_one: bool) -> Products:

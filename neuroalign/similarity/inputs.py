@@ -22,6 +22,7 @@ __all__ = [
     "centred",
     "check_positive",
     "compact",
+    "constant_units",
     "rescaled",
     "varies",
 ]
@@ -30,6 +31,8 @@ MIN_STIMULI = 3
 # First and last value of a constant unit differ by less than this share: a cheap sieve before
 # ``is_constant``.
 SUSPICIOUS = 1e-12
+# Of units that pass the sieve about so many values are looked at at once: no copy of all is held.
+SIEVED = 2**16
 # Values outside these magnitudes are rescaled, since fourth powers are summed.
 TINY, HUGE = 1e-50, 1e50
 
@@ -45,7 +48,7 @@ class Pair:
     Attributes
     ----------
     x, y : array (n_stimuli, n_units_x), (n_stimuli, n_units_y)
-        Float64, as they came.
+        As they came; float64 unless ``as_pair`` was told to leave the dtype alone.
     order : array (n_stimuli,) of int
         The rows sorted by label, or as they came where there are no labels: what depends on an order (folds,
         batches) takes this one.
@@ -64,16 +67,19 @@ class Pair:
             "n_stimuli": len(self.x),
             "n_units_x": self.x.shape[1],
             "n_units_y": self.y.shape[1],
-            "n_constant_x": int(_constant_units(self.x).sum()),
-            "n_constant_y": int(_constant_units(self.y).sum()),
+            "n_constant_x": int(constant_units(self.x).sum()),
+            "n_constant_y": int(constant_units(self.y).sum()),
             "n_undefined": int(np.isnan(value)),
             "degenerate": degenerate,
         }
         return xr.DataArray(float(value), attrs=counts | attrs, name="similarity")
 
 
-def as_pair(x: Any, y: Any, *, least: int = MIN_STIMULI) -> Pair:
+def as_pair(x: Any, y: Any, *, least: int = MIN_STIMULI, as_is: bool = False) -> Pair:
     """Return two representations of the same stimuli, aligned by label where they have labels.
+
+    With ``as_is`` they keep a dtype that float64 holds exactly, so that nothing is copied but a y whose rows
+    are in another order.
 
     Raises
     ------
@@ -90,26 +96,27 @@ def as_pair(x: Any, y: Any, *, least: int = MIN_STIMULI) -> Pair:
         raise ShapeError(
             f"{plain} has no stimulus labels and the other has. Label both, or pass .values of both."
         )
-    stimuli = None
+    stimuli, rows = None, None
     if isinstance(x, xr.DataArray):
         _check_dims(x, "x")
         _check_dims(y, "y")
-        if x is not y:
-            x, y = align(x, y, names=["x", "y"])
-        stimuli = x["stimulus"].values
-    first, second = as_matrix(x, "x", least=least), as_matrix(y, "y", least=least)
+        stimuli, rows = x["stimulus"].values, _rows(x, y)
+    first, second = (as_matrix(z, name, least=least, as_is=as_is) for z, name in ((x, "x"), (y, "y")))
+    second = second if rows is None else second[rows]
     if len(first) != len(second):
         raise ShapeError(f"x and y must have the same stimuli; got {len(first)} and {len(second)}.")
     order = np.arange(len(first)) if stimuli is None else np.argsort(stimuli, kind="stable")
     return Pair(first, second, order)
 
 
-def as_matrix(x: Any, name: str, *, least: int = MIN_STIMULI) -> np.ndarray:
-    """Return a representation as float64 (n_stimuli, n_units), checked."""
+def as_matrix(x: Any, name: str, *, least: int = MIN_STIMULI, as_is: bool = False) -> np.ndarray:
+    """Return a representation (n_stimuli, n_units), checked; float64 unless ``as_is`` (see ``as_pair``)."""
     if isinstance(x, xr.DataArray):
         _check_dims(x, name)
         x = x.transpose("stimulus", ...).values
-    matrix = as_float(x, name=name, ndim=2)
+    own = np.asarray(x).dtype
+    dtype = own if as_is and np.can_cast(own, np.float64) else np.float64
+    matrix = as_float(x, name=name, ndim=2, dtype=dtype)
     if matrix.shape[1] == 0:
         raise ShapeError(f"{name} has no units; got shape {matrix.shape}.")
     if len(matrix) < least:
@@ -123,15 +130,27 @@ def as_matrix(x: Any, name: str, *, least: int = MIN_STIMULI) -> np.ndarray:
 def centred(x: np.ndarray) -> np.ndarray:
     """Return ``x`` less its unit means; constant units are exactly 0."""
     out = x - x.mean(axis=0)
-    constant = _constant_units(x)
+    constant = constant_units(x)
     if constant.any():
         out[:, constant] = 0.0
     return out
 
 
+def constant_units(x: np.ndarray) -> np.ndarray:
+    """Return which units (n_units,) of (n_stimuli, n_units) are constant up to rounding."""
+    first, last = np.asarray(x[0], dtype=np.float64), np.asarray(x[-1], dtype=np.float64)
+    constant = np.abs(first - last) <= SUSPICIOUS * np.abs(first)
+    suspects = np.flatnonzero(constant)
+    step = max(1, SIEVED // len(x))
+    for start in range(0, len(suspects), step):
+        some = suspects[start : start + step]
+        constant[some] = is_constant(x[:, some], axis=0)
+    return constant
+
+
 def varies(x: np.ndarray) -> bool:
     """Return whether any unit is not constant."""
-    return not bool(_constant_units(x).all())
+    return not bool(constant_units(x).all())
 
 
 def rescaled(x: np.ndarray) -> np.ndarray:
@@ -161,15 +180,22 @@ def check_positive(value: Any, name: str, *, zero: bool = False) -> float:
     return float(value)
 
 
+def _rows(x: xr.DataArray, y: xr.DataArray) -> np.ndarray | None:
+    """Return the rows of y in the order of the labels of x; None where they are in that order."""
+    if x is y:
+        return None
+    at = [
+        xr.DataArray(
+            np.arange(z.sizes["stimulus"]), dims="stimulus", coords={"stimulus": z["stimulus"].values}
+        )
+        for z in (x, y)
+    ]
+    rows = align(*at, names=["x", "y"])[1].values
+    return None if np.array_equal(rows, np.arange(len(rows))) else rows
+
+
 def _check_dims(x: xr.DataArray, name: str) -> None:
     if x.ndim != 2 or "stimulus" not in x.dims:
         raise ShapeError(f"{name} must have a dim 'stimulus' and one of units; got dims {x.dims}.")
     if "stimulus" not in x.coords:
         raise LabelError(f"{name} has no labels along 'stimulus'.")
-
-
-def _constant_units(x: np.ndarray) -> np.ndarray:
-    constant = np.abs(x[0] - x[-1]) <= SUSPICIOUS * np.abs(x[0])
-    if constant.any():
-        constant[constant] = is_constant(x[:, constant], axis=0)
-    return constant

@@ -121,6 +121,13 @@ def ridge_predict(
     -------
     array (m, n_targets)
 
+    Raises
+    ------
+    ShapeError
+        If an array is no matrix, there are no rows or no features, or rows or features differ in number.
+    InvalidValueError
+        If a value is not finite or no real number, or a penalty is not positive.
+
     References
     ----------
     Allen 1974, Technometrics 16:125 (leave-one-out residual e / (1 - h)).
@@ -131,7 +138,7 @@ def ridge_predict(
     >>> ridge_predict(x, 2 * x + 1, np.array([[10.0]])).round(3).tolist()
     [[21.0]]
     """
-    features = as_float(features, name="features", ndim=2)
+    features, targets, new = _checked(features, targets, new)
     for alpha in alphas:
         check_positive(alpha, "alpha")
     offset, target = features.mean(axis=0), targets.mean(axis=0)
@@ -151,6 +158,22 @@ def ridge_predict(
         if loss < best:
             best, chosen = loss, alpha * scale
     return target + (new - offset) @ right.T @ ((size / (size**2 + chosen))[:, None] * weights)
+
+
+def _checked(features: Any, targets: Any, new: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    features, targets = as_float(features, name="features", ndim=2), as_float(targets, name="targets", ndim=2)
+    new = as_float(new, name="new", ndim=2)
+    if not features.size:
+        raise ShapeError(f"features must have rows and columns; got shape {features.shape}.")
+    if len(features) != len(targets):
+        raise ShapeError(
+            f"features and targets must have the same rows; got {len(features)} and {len(targets)}."
+        )
+    if features.shape[1] != new.shape[1]:
+        raise ShapeError(
+            f"features and new must have the same columns; got {features.shape[1]} and {new.shape[1]}."
+        )
+    return features, targets, new
 
 
 def _folds(pair: Pair, n_folds: int, seed: int) -> list[np.ndarray]:

@@ -1,7 +1,8 @@
 """Inner products of two Gram matrices, and the independence criterion (HSIC) that follows from them.
 
-No whole Gram matrix is held: upper row blocks are made, summed and dropped. The last formula, ``hsic``, takes
-numpy arrays and torch tensors alike, so that the metric and the loss are one piece of code.
+Of a Gaussian kernel no whole Gram matrix is held: upper row blocks are made, summed and dropped. The
+formulas, ``alignment`` and ``hsic``, take numpy arrays and torch tensors alike, so that the metric and the
+loss are one piece of code.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ __all__ = [
     "ESTIMATORS",
     "HEURISTICS",
     "KERNELS",
+    "Inner",
     "Products",
     "alignment",
     "hsic",
-    "linear_products",
+    "inner_products",
+    "ratio",
     "rbf_products",
 ]
 
 # From a range of rows to these rows of a symmetric matrix, from the first of the range's columns on.
 Rows = Callable[[int, int], np.ndarray]
+# K . K, K . L, L . L: sums of elementwise products of two Gram matrices.
+Inner = tuple[float, float, float]
 
 KERNELS = ("linear", "rbf")
 ESTIMATORS = ("biased", "unbiased")
@@ -51,12 +56,13 @@ class Products(NamedTuple):
     diagonals: tuple[Any, Any]
 
 
-def alignment(products: Products, estimator: str | None) -> Any:
-    """Return h(K, L) / sqrt(h(K, K) h(L, L)), with h = ``hsic``, or the inner product without an estimator.
+def alignment(products: Products, estimator: str) -> Any:
+    """Return h(K, L) / sqrt(h(K, K) h(L, L)), with h = ``hsic``."""
+    return ratio(*(hsic(products, i, estimator) for i in range(3)))
 
-    Works on numbers of numpy and torch. NaN where a denominator is not positive.
-    """
-    kk, kl, ll = (products.inner[i] if estimator is None else hsic(products, i, estimator) for i in range(3))
+
+def ratio(kk: Any, kl: Any, ll: Any) -> Any:
+    """Return kl / sqrt(kk ll), of numbers of numpy or torch; NaN where kk or ll is not positive."""
     if not (kk > 0 and ll > 0):
         return kl * float("nan")
     return kl / kk**0.5 / ll**0.5
@@ -83,18 +89,9 @@ def hsic(products: Products, which: int, estimator: str) -> Any:
     return sums / (n * (n - 3))
 
 
-def linear_products(x: np.ndarray, y: np.ndarray) -> Products:
-    """Return the sums over K = x x' and L = y y', from units or from stimuli, whichever are fewer."""
-    diagonals = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
-    rows = x @ x.sum(axis=0), y @ y.sum(axis=0)
-    return Products(linear_inner(x, y), rows, diagonals)
-
-
-def linear_inner(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Return K . K, K . L, L . L of K = x x' and L = y y': what biased CKA of centred features needs."""
-    if x.shape[1] + y.shape[1] < len(x):
-        return _square(x.T @ x), _square(x.T @ y), _square(y.T @ y)
-    return _upper_sums(_linear_rows(x), _linear_rows(y), len(x))
+def inner_products(k: np.ndarray, l: np.ndarray) -> np.ndarray:  # noqa: E741
+    """Return K . K, K . L, L . L of two arrays of one shape."""
+    return np.array([np.vdot(k, k), np.vdot(k, l), np.vdot(l, l)])
 
 
 def rbf_products(
@@ -141,10 +138,6 @@ def rbf_scale(x: np.ndarray, bandwidth: float, heuristic: str) -> float:
     return bandwidth * float(np.sqrt(_median_all(pairs, n)))
 
 
-def _linear_rows(x: np.ndarray) -> Rows:
-    return lambda start, stop: x[start:stop] @ x[start:].T
-
-
 def _median_all(pairs: np.ndarray, n: int) -> float:
     """Return the median of a whole symmetric matrix: every pair twice, and n zeros."""
     middle = [max((m - n) // 2, -1) for m in ((n * n - 1) // 2, n * n // 2)]
@@ -163,27 +156,16 @@ def _squared_distances(x: np.ndarray, own: np.ndarray, start: int, stop: int) ->
     return block
 
 
-def _upper_sums(
-    k_rows: Rows, l_rows: Rows, n: int, sums: tuple[np.ndarray, np.ndarray] | None = None
-) -> tuple[float, float, float]:
-    """Return the inner products of two symmetric matrices from their upper row blocks.
-
-    Row sums are added to ``sums`` where it is given.
-    """
+def _upper_sums(k_rows: Rows, l_rows: Rows, n: int, sums: tuple[np.ndarray, np.ndarray]) -> Inner:
+    """Return the inner products of two symmetric matrices from their upper row blocks; add up row sums."""
     inner = np.zeros(3)
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
         blocks = k_rows(start, stop), l_rows(start, stop)
-        inner += 2 * _inner(*blocks) - _inner(*(np.ascontiguousarray(b[:, : stop - start]) for b in blocks))
-        for total, block in zip(sums or (), blocks, strict=False):
+        inner += 2 * inner_products(*blocks) - inner_products(
+            *(np.ascontiguousarray(b[:, : stop - start]) for b in blocks)
+        )
+        for total, block in zip(sums, blocks, strict=True):
             total[start:stop] += block.sum(axis=1)
             total[stop:] += block[:, stop - start :].sum(axis=0)
     return float(inner[0]), float(inner[1]), float(inner[2])
-
-
-def _inner(k: np.ndarray, l: np.ndarray) -> np.ndarray:  # noqa: E741
-    return np.array([np.vdot(k, k), np.vdot(k, l), np.vdot(l, l)])
-
-
-def _square(x: np.ndarray) -> float:
-    return float(np.vdot(x, x))

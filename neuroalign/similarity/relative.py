@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import xarray as xr
 
 from ..errors import InvalidValueError, LabelError, ShapeError, listing
 from ..schema import align
+from ..schema import labels as stimulus_labels
 from ..seeds import generator
 from ..stats import p_value, permutation
 from .inputs import as_matrix
@@ -75,7 +77,7 @@ def relative_representation(
         )
     values, labels, at = as_matrix(x, "x", least=1), x["stimulus"].values, None
     if isinstance(anchors, xr.DataArray):
-        chosen, names = as_matrix(anchors, "anchors", least=2), anchors["stimulus"].values
+        chosen, names = as_matrix(anchors, "anchors", least=2), stimulus_labels(anchors, name="anchors")
         if chosen.shape[1] != values.shape[1]:
             raise ShapeError(f"anchors have {chosen.shape[1]} units and x has {values.shape[1]}.")
     else:
@@ -222,6 +224,13 @@ def _positions(wanted: Sequence[Any] | np.ndarray, labels: np.ndarray, name: str
     if len(set(asked)) < len(asked):
         repeated = [label for label in dict.fromkeys(asked) if asked.count(label) > 1]
         raise LabelError(f"stimuli are named more than once: {listing(repeated)}.")
+    rows = Counter(labels.tolist())
+    repeated = [label for label in asked if rows[label] > 1]
+    if repeated:
+        raise LabelError(
+            f"{name}: {len(repeated)} of the {len(asked)} stimuli asked for have repeated labels: "
+            f"{listing(repeated)}. Give each row a label of its own."
+        )
     if len(asked) < 2:
         raise ShapeError(f"at least 2 stimuli are needed, as anchors or to train; got {len(asked)}.")
     return np.array([where[label] for label in asked])

@@ -9,8 +9,9 @@ import xarray as xr
 
 from ..errors import InvalidValueError, ShapeError, choice
 from .alignment import LEAST
-from .inputs import as_pair, centred
-from .products import hsic, linear_products
+from .gram_sums import linear_products
+from .inputs import as_pair
+from .products import hsic
 
 __all__ = ["StreamedCKA", "minibatch_cka"]
 
@@ -70,7 +71,7 @@ class StreamedCKA:
         self.n_stimuli += len(pair.x)
         self.n_batches += 1
         if self.estimator == "minibatch":
-            products = linear_products(centred(pair.x), centred(pair.y))
+            products = linear_products(pair.x, pair.y, rescale=False)
             self._hsic += [hsic(products, i, "unbiased") for i in range(3)]
             return
         if self._sums is None:

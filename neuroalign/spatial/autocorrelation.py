@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from ..errors import ShapeError
-from .inputs import Maps, centred, prepared
+from .inputs import Maps, centred, prepared, varying
 from .kernels import energies, morans
 from .moments import geary_variances, moran_variances
 
@@ -244,12 +244,9 @@ def _geary(z: np.ndarray, weights: csr_array) -> tuple[np.ndarray, ...]:
 def _tested(maps: Maps, kernel: Kernel) -> xr.Dataset:
     """Return statistic, moments, z and p of all maps."""
     columns = np.full((len(COLUMNS), maps.n_maps), np.nan)
-    n_constant = 0
-    for part in maps.parts:
-        z, constant = centred(part.values)
-        n_constant += int(constant.sum())
-        if not constant.all():
-            columns[:, part.rows[~constant]] = kernel(z[~constant], part.weights)
+    parts, n_constant = varying(maps)
+    for part in parts:
+        columns[:, part.rows] = kernel(part.values, part.weights)
     found = dict(zip(COLUMNS, columns, strict=True))
     for name in ("normal", "random"):
         variance = columns[COLUMNS.index(f"variance_{name}")]

@@ -218,6 +218,8 @@ def as_graph(graph: Any, n_units: int | None = None) -> csr_array:
     """
     if not issparse(graph):
         graph = as_float(graph, name="graph", ndim=2, finite=False)
+    elif graph.dtype.kind not in "fiub":
+        raise InvalidValueError(f"graph must hold real numbers; got dtype {graph.dtype}.")
     if graph.ndim != 2 or graph.shape[0] != graph.shape[1]:
         raise ShapeError(f"graph must be a square matrix of weights; got shape {graph.shape}.")
     weights = csr_array(graph, dtype=np.float64, copy=True)
@@ -225,8 +227,7 @@ def as_graph(graph: Any, n_units: int | None = None) -> csr_array:
     weights.eliminate_zeros()
     if n_units is not None and weights.shape[0] != n_units:
         raise ShapeError(f"graph has {weights.shape[0]} units, the maps have {n_units}.")
-    if not np.isfinite(weights.data).all() or (weights.data < 0).any():
-        raise InvalidValueError("weights must be finite and not negative.")
+    _refuse_bad_weights(weights)
     own = np.flatnonzero(weights.diagonal())
     if len(own):
         raise InvalidValueError(
@@ -236,8 +237,10 @@ def as_graph(graph: Any, n_units: int | None = None) -> csr_array:
 
 
 def as_positions(positions: Any) -> np.ndarray:
-    """Return positions as float64 (n_units, n_axes); equal ones are refused."""
+    """Return positions as float64 (n_units, n_axes); equal ones are refused, and those without an axis."""
     places = as_float(positions, name="positions", ndim=2)
+    if not places.size:
+        raise ShapeError(f"positions must be of some units, along at least 1 axis; got shape {places.shape}.")
     first, inverse = np.unique(places, axis=0, return_index=True, return_inverse=True)[1:]
     again = np.flatnonzero(first[inverse.ravel()] != np.arange(len(places)))
     if len(again):
@@ -247,6 +250,17 @@ def as_positions(positions: Any) -> np.ndarray:
             f"{places[again[0]].tolist()}. Average such units, or give each its own place."
         )
     return places
+
+
+def _refuse_bad_weights(weights: csr_array) -> None:
+    bad = np.flatnonzero(~(np.isfinite(weights.data) & (weights.data >= 0)))
+    if len(bad):
+        row = np.searchsorted(weights.indptr, bad[0], side="right") - 1
+        raise InvalidValueError(
+            f"weights of graph must be finite and not negative; {len(bad)} of {weights.nnz} are not, the "
+            f"first is {weights.data[bad[0]]} from unit {row} to unit {weights.indices[bad[0]]}. Give units "
+            "that are no neighbours a weight of 0."
+        )
 
 
 def _sizes(shape: Sequence[int]) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..errors import InvalidValueError, ShapeError, choice, listing
 from ..schema import align
 from .graphs import as_graph, islands, row_standardise
 
-__all__ = ["Maps", "Part", "centred", "prepared", "stacked"]
+__all__ = ["Maps", "Part", "centred", "prepared", "stacked", "varying"]
 
 POLICIES = ("raise", "omit")
 # A map is constant if nothing in it differs from its mean by more than rounding.
@@ -128,6 +128,17 @@ def prepared(
         among = row_standardise(among) if standardise else among
         parts.append(Part(rows, at[keep], flat[rows][:, at[keep]], among))
     return Maps(maps.template, parts, {**maps.counts, "n_islands": n_islands})
+
+
+def varying(maps: Maps) -> tuple[list[Part], int]:
+    """Return the parts' maps that are not constant, less their means, and how many maps are constant."""
+    parts, n_constant = [], 0
+    for part in maps.parts:
+        z, constant = centred(part.values)
+        n_constant += int(constant.sum())
+        if not constant.all():
+            parts.append(replace(part, rows=part.rows[~constant], values=z[~constant]))
+    return parts, n_constant
 
 
 def centred(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

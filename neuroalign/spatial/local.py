@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.sparse import csr_array
 
 from ..errors import InvalidValueError, choice
-from .inputs import Maps, Part, centred, prepared
+from .inputs import Maps, Part, prepared, varying
 from .kernels import lags
 
 __all__ = ["local_geary", "local_moran", "local_null"]
@@ -67,7 +67,8 @@ def local_moran(
     names = ("statistic", "expected", "variance")
     columns = np.full((len(names), maps.n_maps, maps.template.shape[-1]), np.nan)
     quadrant = np.zeros(columns.shape[1:], dtype=np.int64)
-    for part, z, own, at in _varying(maps):
+    for part, own, at in _placed(maps):
+        z = part.values
         lag = lags(z, part.weights)
         high, among = z > 0, lag > 0
         kind = np.select([high & among, ~high & among, ~high & ~among], [1, 2, 3], 4)
@@ -116,7 +117,8 @@ def local_geary(
         values, graph, standardise=standardise, missing=missing, unconnected=unconnected, units=units
     )
     found = np.full((maps.n_maps, maps.template.shape[-1]), np.nan)
-    for part, z, own, at in _varying(maps):
+    for part, own, at in _placed(maps):
+        z = part.values
         squares = part.weights.sum(axis=1) * z**2 - 2 * z * lags(z, part.weights) + lags(z**2, part.weights)
         found[at] = np.where(own, squares / (z**2).mean(axis=1, keepdims=True), np.nan)
     return maps.per_unit(found).rename("local_geary").assign_attrs(_counts(maps, found))
@@ -149,7 +151,8 @@ def local_null(
     Returns
     -------
     DataArray (draw, ..., unit)
-        For ``stats.p_value``: large where alike for Moran, small for Geary (``tail="less"``).
+        For ``stats.p_value``: large where alike for Moran, small for Geary (``tail="less"``). NaN and
+        ``attrs`` as in ``local_moran``, units counted once and not once a draw.
 
     Raises
     ------
@@ -172,7 +175,8 @@ def local_null(
         values, graph, standardise=standardise, missing=missing, unconnected=unconnected, units=units
     )
     found = np.full((n, maps.n_maps, maps.template.shape[-1]), np.nan)
-    for part, z, own, (rows, columns) in _varying(maps):
+    for part, own, (rows, columns) in _placed(maps):
+        z = part.values
         n_others = z.shape[1] - 1
         most = int(np.diff(part.weights.indptr).max())
         drawn = np.stack([rng.permutation(n_others)[:most] for _ in range(n)])
@@ -181,7 +185,8 @@ def local_null(
             others = drawn[:, : len(weights)]
             near = z[:, others + (others >= i)]
             found[:, rows[:, 0], columns[0, i]] = NULLS[statistic](z, i, near, weights).T
-    return maps.per_unit(found, draws=True).rename(f"local_{statistic}")
+    counts = _counts(maps, found[0])
+    return maps.per_unit(found, draws=True).rename(f"local_{statistic}").assign_attrs(counts)
 
 
 def check_draws(n: int, rng: np.random.Generator) -> None:
@@ -219,17 +224,10 @@ def _null_geary(z: np.ndarray, i: int, near: np.ndarray, weights: np.ndarray) ->
 NULLS: dict[str, Callable[..., np.ndarray]] = {"moran": _null_moran, "geary": _null_geary}
 
 
-def _varying(maps: Maps) -> Iterator[tuple[Part, np.ndarray, np.ndarray, tuple[np.ndarray, ...]]]:
-    """Yield the maps that are not constant: their part, centred, which units have neighbours, and where."""
-    for part in maps.parts:
-        z, constant = centred(part.values)
-        if not constant.all():
-            yield (
-                part,
-                z[~constant],
-                part.weights.sum(axis=1) > 0,
-                np.ix_(part.rows[~constant], part.units),
-            )
+def _placed(maps: Maps) -> Iterator[tuple[Part, np.ndarray, tuple[np.ndarray, ...]]]:
+    """Yield the maps that are not constant, centred; which of their units have neighbours; and where."""
+    for part in varying(maps)[0]:
+        yield part, part.weights.sum(axis=1) > 0, np.ix_(part.rows, part.units)
 
 
 def _counts(maps: Maps, found: np.ndarray) -> dict[str, int]:

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..arrays import as_float
 from ..errors import InvalidValueError, ShapeError
 from .graphs import as_graph, as_positions
-from .inputs import centred, prepared, stacked
+from .inputs import prepared, stacked, varying
 
 __all__ = ["fwhm", "gaussian_kernel", "heat_kernel", "smooth"]
 
@@ -186,8 +186,9 @@ def fwhm(
     -------
     DataArray (...)
         In the positions' unit of length. 0 where neighbours do not correlate (r at most 0), the limit of
-        the formula; NaN for constant maps. The variance is the map's own around its own mean, so that the
-        width of one map that is not many times as large as it is underestimated.
+        the formula; NaN for constant maps (``attrs`` counts them, NaN and islands). The variance is the map's
+        own around its own mean, so that the width of one map that is not many times as large as it is
+        underestimated.
 
     References
     ----------
@@ -206,17 +207,15 @@ def fwhm(
     if places is not None and len(places) != maps.template.shape[-1]:
         raise ShapeError(f"positions are of {len(places)} units, maps of {maps.template.shape[-1]}.")
     found = np.full(maps.n_maps, np.nan)
-    for part in maps.parts:
-        z, constant = centred(part.values)
-        if constant.all():
-            continue
+    parts, n_constant = varying(maps)
+    for part in parts:
         edges = part.weights.tocoo()
         step = 1.0
         if places is not None:
             apart = places[part.units[edges.row]] - places[part.units[edges.col]]
             step = float(np.sqrt(np.average((apart**2).sum(axis=1), weights=edges.data)))
-        for row, one in zip(part.rows[~constant], z[~constant], strict=True):
+        for row, one in zip(part.rows, part.values, strict=True):
             half = np.average((one[edges.row] - one[edges.col]) ** 2, weights=edges.data) / 2
             r = 1 - half / one.var(ddof=1)
             found[row] = step * np.sqrt(-2 * np.log(2) / np.log(r)) if r > 0 else 0.0
-    return maps.per_map(found).rename("fwhm").assign_attrs(maps.counts)
+    return maps.per_map(found).rename("fwhm").assign_attrs(maps.counts, n_constant=n_constant)

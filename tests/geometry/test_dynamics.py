@@ -109,6 +109,11 @@ def test_dead_units_and_steps_of_no_length_are_undefined_and_counted(rng):
     assert np.isfinite(found.mean_continuity).all()
     still = stream_dynamics(stream(np.repeat(x[:1], 3, axis=0)))
     assert np.isnan(still.turn_cosine).all() and (still.speed == 0).all()
+    assert still.attrs["n_undefined_turn_cosine"] == 8 and still.attrs["n_undefined_state_cosine"] == 0
+    x[1:3, 0] = 0.0
+    found = stream_dynamics(stream(x))
+    for name, n in (("relative_speed", 2), ("turn_cosine", 2), ("state_cosine", 3)):
+        assert found.attrs[f"n_undefined_{name}"] == np.isnan(found[name]).sum() == n, name
 
 
 def test_bad_input_is_refused(rng):

@@ -132,6 +132,18 @@ def test_a_perfect_grid_is_beyond_one_round_of_mixing(rng):
     assert found.null.dims == ("draw", "layer", "amount")
 
 
+def test_nodes_that_do_not_differ_are_undefined_and_not_beyond(rng):
+    values = np.stack([PLACES, np.full((20, 2), 3.0)])
+    noise = rng.standard_normal((20, 300))
+    options = {"amounts": [0, 0.25, 0.5], "n_draws": 9, "rng": rng}
+    found = neighbour_mixing(nodes(values), GRID, reference=nodes(noise), **options)
+    assert np.isnan(found.energy).values.tolist() == [False, True]
+    assert found.attrs["n_undefined"] == 1 and found.attrs["n_beyond"] == 1
+    found = neighbour_mixing(nodes(values), GRID, reference=nodes(np.ones((20, 3))), **options)
+    assert np.isnan(found.null).all() and np.isnan(found.explained_by).all() and np.isnan(found.p).all()
+    assert found.attrs["n_undefined"] == 2 and found.attrs["n_beyond"] == 0
+
+
 def test_places_on_a_path_are_its_embedding_and_noise_is_at_chance():
     path = [(str(i), str(i + 1)) for i in range(29)]
     along = np.cos(np.pi * (np.arange(30) + 0.5) / 30)
@@ -157,6 +169,10 @@ def test_bad_graphs_are_refused(rng):
     square = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
     with pytest.raises(InvalidValueError, match=r"n_dims = 1 cuts through 2 equal eigenvalues .* pass 2"):
         spectral_alignment(x, square, 1)
+    twice = x.assign_coords(stimulus=list("abcb"))
+    for measure in (dirichlet_energy, spectral_alignment):
+        with pytest.raises(LabelError, match="activations: 1 labels of 'stimulus' are repeated: 'b'"):
+            measure(twice, square)
     with pytest.raises(LabelError, match="'z' of an edge are no stimuli"):
         dirichlet_energy(x, [("a", "z")])
     with pytest.raises(InvalidValueError, match="two different stimuli"):

@@ -235,6 +235,17 @@ def test_bures_is_the_nuclear_norm_of_the_patterns_product(rng):
     assert float(rsa.compare(rdms, rdms, "bures")[0, 1]) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 5])
+@pytest.mark.parametrize("n", [6, 40])
+def test_bures_of_patterns_of_low_rank_keeps_its_digits(rng, n, rank):
+    x, y = rng.standard_normal((n, rank)), rng.standard_normal((n, rank + 1))
+    y[:, :rank] += x
+    rdms = make([pdist(z, "sqeuclidean") for z in (x, y)], names=[f"s{i}" for i in range(n)])
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    expected = np.linalg.norm(x.T @ y, "nuc") / (np.linalg.norm(x) * np.linalg.norm(y))
+    assert float(rsa.compare(rdms, rdms, "bures")[0, 1]) == pytest.approx(expected, abs=1e-12)
+
+
 def test_bures_of_an_rdm_of_no_patterns_is_undefined_or_of_the_nearest_one():
     # No three points have the distances 1, 3 and 1: the long way is shorter than the direct one.
     names = ["s1", "s2", "s3"]

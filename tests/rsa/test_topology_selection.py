@@ -103,6 +103,7 @@ def test_a_family_without_cells_is_nan_not_0():
     assert np.isnan(found["chosen_lower"].sel(choice="global")).all()
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 @pytest.mark.parametrize("leak", ["labels", "data"])
 def test_the_held_out_subject_has_no_part_in_its_thresholds(leak):
     rdms = simulated(0.8, seed=3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from fractions import Fraction
 
 import ckatorch
 import numpy as np
@@ -16,7 +18,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from neuroalign import similarity
 from neuroalign.errors import InvalidValueError, ShapeError
-from neuroalign.similarity import products
+from neuroalign.similarity import gram_sums, products
 
 
 def related(n=41, d=6, e=5, seed=0, noise=0.5):
@@ -297,6 +299,59 @@ def test_sizes_whose_powers_leave_the_range_of_floats_change_nothing(scale):
     assert float(similarity.cka(scale * x, y)) == pytest.approx(float(similarity.cka(x, y)), abs=1e-12)
 
 
+MEASURES = {
+    "cka": lambda x, y: similarity.cka(x, y),
+    "unbiased": lambda x, y: similarity.cka(x, y, estimator="unbiased"),
+    "rv2": similarity.rv2,
+    "rv_adjusted": similarity.rv_adjusted,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int16", "uint8", ">f4", "bool"])
+@pytest.mark.parametrize("sizes", [(40, 300, 30), (700, 20, 30)], ids=["from stimuli", "from units"])
+def test_every_dtype_is_centred_and_summed_as_float64(sizes, dtype):
+    x, y = related(*sizes)
+    x, y = (x > 0, y > 0) if dtype == "bool" else (20 * x + 128, 5 * y + 64)
+    x, y = x.astype(dtype), y.astype(dtype)
+    for name, measure in MEASURES.items():
+        expected = float(measure(x.astype(np.float64), y.astype(np.float64)))
+        assert float(measure(x, y)) == pytest.approx(expected, abs=1e-13), name
+
+
+@pytest.mark.parametrize("sizes", [(12, 270, 9), (90, 4, 3)], ids=["from stimuli", "from units"])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_linear_cka_is_that_of_exact_sums_whatever_the_means(sizes, offset):
+    x, y = related(*sizes)
+    x, y = x / x.std() + offset, y / y.std() - offset
+    whole = [[[Fraction(value) for value in unit] for unit in z.T.tolist()] for z in (x, y)]
+    middle = [[[value - sum(unit) / len(unit) for value in unit] for unit in units] for units in whole]
+    a, b = (np.array(units, dtype=np.longdouble).T for units in middle)
+    k, l = a @ a.T, b @ b.T  # noqa: E741
+    expected = float((k * l).sum() / np.sqrt((k * k).sum() * (l * l).sum()))
+    assert float(similarity.cka(x, y)) == pytest.approx(expected, abs=1e-10)
+    assert float(similarity.cka(x, y)) == pytest.approx(expected, abs=1e-13 * (1 + offset))
+
+
+@pytest.mark.parametrize("name", [*MEASURES, "kernel_alignment"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int16"])
+@pytest.mark.parametrize("sizes", [(700, 1500, 900), (1500, 300, 200)], ids=["from stimuli", "from units"])
+def test_beside_the_inputs_one_gram_matrix_and_a_block_are_held(sizes, dtype, name):
+    n, d, e = sizes
+    rng = np.random.default_rng(0)
+    x, y = ((100 * rng.standard_normal((n, units))).astype(dtype) for units in (d, e))
+    x[:, : d // 2] = 0  # dead units are no reason for a copy either
+    measure = {**MEASURES, "kernel_alignment": similarity.kernel_alignment}[name]
+    if name == "rv2":  # labelled, in one order
+        x, y = labelled(x), labelled(y)
+    measure(x[:9], y[:9])
+    tracemalloc.start()
+    measure(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    width = min(n, d + e)
+    assert peak < 8 * (width**2 + 1.3 * max(256 * width, 2**18))
+
+
 def test_wrong_choices_are_listed():
     x, y = related()
     with pytest.raises(InvalidValueError, match="kernel must be one of 'linear', 'rbf'; got 'poly'"):
@@ -311,13 +366,19 @@ def test_wrong_choices_are_listed():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(4, 30), d=st.integers(1, 40), e=st.integers(1, 40))
-def test_both_ways_to_the_products_agree(seed, n, d, e):
+def test_both_ways_to_the_products_are_those_of_whole_gram_matrices(seed, n, d, e):
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((n, d)), rng.standard_normal((n, e))
     k, l = x @ x.T, y @ y.T  # noqa: E741
-    found = products.linear_products(x, y)
-    assert np.allclose(found.inner, [(k * k).sum(), (k * l).sum(), (l * l).sum()], rtol=1e-12)
-    assert np.allclose(found.rows, [k.sum(1), l.sum(1)], atol=1e-10)
+    assert np.allclose(
+        gram_sums.linear_inner(x, y), [(k * k).sum(), (k * l).sum(), (l * l).sum()], rtol=1e-12
+    )
+    h = centring(n)
+    k, l = h @ k @ h, h @ l @ h  # noqa: E741
+    found = gram_sums.linear_products(x, y)
+    assert np.allclose(found.inner, [(k * k).sum(), (k * l).sum(), (l * l).sum()], rtol=1e-10)
+    assert np.allclose(found.diagonals, [np.diag(k), np.diag(l)], rtol=1e-10)
+    assert np.allclose([k.sum(1), l.sum(1)], found.rows, atol=1e-10)
 
 
 def labelled(x, name="unit"):

@@ -213,6 +213,26 @@ def test_ridge_takes_the_penalty_that_refitting_would():
     assert np.allclose(found, y.mean(0) + (x[:4] + 1 - x.mean(0)) @ b, atol=1e-10)
 
 
+def test_ridge_refuses_what_does_not_fit_together():
+    x, y = related(12, 4, 3)
+    nan = y.copy()
+    nan[3, 1] = np.nan
+    for given, error, text in (
+        ((x, y[:11], x), ShapeError, "features and targets must have the same rows; got 12 and 11"),
+        ((x, y, x[:, :3]), ShapeError, "features and new must have the same columns; got 4 and 3"),
+        ((x[:, :0], y, x[:, :0]), ShapeError, r"features must have rows and columns; got shape \(12, 0\)"),
+        ((x[:0], y[:0], x), ShapeError, r"got shape \(0, 4\)"),
+        ((x, y[:, 0], x), ShapeError, r"targets must have 2 dimension\(s\); got shape \(12,\)"),
+        ((x, nan, x), InvalidValueError, r"targets must be finite; 1 of 36 .* position \(3, 1\)"),
+        ((x, y, 1j * x), InvalidValueError, "new must be real numbers; got dtype complex128"),
+    ):
+        with pytest.raises(error, match=text):
+            similarity.ridge_predict(*given)
+    half = similarity.ridge_predict(x, y.astype(np.float16), x)
+    assert half.dtype == np.float64
+    assert np.array_equal(half, similarity.ridge_predict(x, y.astype(np.float16).astype(float), x))
+
+
 def test_predictivity_is_one_way():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((80, 6))

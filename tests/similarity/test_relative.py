@@ -123,6 +123,7 @@ def test_another_solver_may_be_passed():
 BAD = {
     "unknown anchor": ({"anchors": ["s000", "x"]}, LabelError, "1 of 2 stimuli are not in a: 'x'"),
     "repeated anchor": ({"anchors": ["s000", "s000"]}, LabelError, "more than once: 's000'"),
+    "anchor named thrice": ({"anchors": ["s1", "s000", "s000", "s000"]}, LabelError, "not in a: 's1'"),
     "one anchor": ({"anchors": ["s000"]}, ShapeError, "at least 2 stimuli"),
     "nothing to test": ({"train": NAMES}, ShapeError, "0 stimuli are neither anchors nor trained on"),
 }
@@ -134,6 +135,15 @@ def test_bad_anchors_and_splits_are_refused(name):
     a, b, target = task()
     with pytest.raises(error, match=text):
         stitching_test(a, b, target, **({"anchors": NAMES[:20], "train": NAMES[:70]} | change))
+
+
+def test_labels_that_repeat_are_refused_where_they_are_anchors():
+    x = task()[0].isel(stimulus=[0, 1, 1, 2, 3, 3])
+    with pytest.raises(LabelError, match="x: 1 of the 2 stimuli asked for have repeated labels: 's001'"):
+        relative_representation(x, ["s000", "s001"])
+    assert relative_representation(x, ["s000", "s002"]).shape == (6, 2)
+    with pytest.raises(LabelError, match="anchors: 2 labels of 'stimulus' are repeated: 's001', 's003'"):
+        relative_representation(x, x)
 
 
 def test_other_bad_input_is_refused():

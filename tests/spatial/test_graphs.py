@@ -116,7 +116,16 @@ def test_positions_follow_the_order_of_the_lattice():
         (lambda: spatial.distances([[0.0], [1.0], [0.0]], k=1), "units 0 and 2 are both at"),
         (lambda: spatial.distances([[0.0], [np.nan]], k=1), "positions must be finite"),
         (lambda: spatial.islands([[0, -1], [1, 0]]), "finite and not negative"),
-        (lambda: spatial.islands([[0, np.nan], [1, 0]]), "finite and not negative"),
+        (
+            lambda: spatial.islands([[0, 1, np.nan], [1, 0, 1], [-1, 0, 0]]),
+            "finite and not negative; 2 of 5 are not, the first is nan from unit 0 to unit 2",
+        ),
+        (
+            lambda: spatial.components(csr_array(np.diag([-0.5, np.inf], 1))),
+            "2 of 2 are not, the first is -0.5 from unit 0 to unit 1",
+        ),
+        (lambda: spatial.row_standardise(csr_array(1j * np.eye(2))), "real numbers; got dtype complex128"),
+        (lambda: spatial.distances(np.zeros((3, 0)), k=1), r"at least 1 axis; got shape \(3, 0\)"),
         (lambda: spatial.islands([[1, 1], [1, 0]]), "1 units are their own neighbours: 0"),
         (lambda: spatial.islands(np.zeros((2, 3))), "square matrix of weights"),
     ],

@@ -98,9 +98,13 @@ def test_undefined_units_are_nan_and_counted():
     null = spatial.local_null([1.0, 2.0, 4.0, 3.0, 0.0], graph, 9, rng=np.random.default_rng(0))
     assert np.isnan(null.values[:, 4]).all()
     assert not np.isnan(null.values[:, :4]).any()
+    assert null.attrs["n_undefined"] == 1
     maps = np.array([[1.0, 2.0, np.nan, 3.0, 5.0], [2.0] * 5])
     found = spatial.local_geary(maps, spatial.lattice((5,)), missing="omit")
     assert np.isnan(found.values).tolist() == [[False, False, True, False, False], [True] * 5]
+    null = spatial.local_null(maps, spatial.lattice((5,)), 3, missing="omit", rng=np.random.default_rng(0))
+    assert (np.isnan(null.values) == np.isnan(found.values)).all()
+    assert null.attrs == found.attrs == {"n_missing": 1, "n_islands": 0, "n_undefined": 6}
 
 
 @pytest.mark.parametrize(

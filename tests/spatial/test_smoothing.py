@@ -90,6 +90,7 @@ def test_noise_has_hardly_any_width_and_a_checkerboard_none():
     found = spatial.fwhm(np.stack([board, np.full(63, 2.0)]), graph)
     assert found.values[0] == 0.0
     assert np.isnan(found.values[1])
+    assert found.attrs == {"n_missing": 0, "n_islands": 0, "n_constant": 1}
     assert float(spatial.fwhm(X, graph).mean()) < 1.0
 
 
@@ -98,6 +99,7 @@ def test_noise_has_hardly_any_width_and_a_checkerboard_none():
     [
         (lambda: spatial.gaussian_kernel(PLACES, fwhm=0.0), "fwhm must be positive; got 0.0"),
         (lambda: spatial.gaussian_kernel(PLACES, fwhm=1.0, cutoff=-1.0), "cutoff must be positive"),
+        (lambda: spatial.gaussian_kernel(np.zeros((2, 0)), fwhm=1.0), r"1 axis; got shape \(2, 0\)"),
         (lambda: spatial.gaussian_kernel(np.zeros((2, 2)), fwhm=1.0), "units 0 and 1 are both at"),
         (lambda: spatial.heat_kernel(np.zeros((2, 2)), time=-1.0), "time must be 0 or more"),
         (lambda: spatial.smooth(X, np.eye(5)), r"the maps' 63 units; got shape \(5, 5\)"),

@@ -105,7 +105,7 @@ def run(row: Row, arguments: dict[str, Any]) -> Ending:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            ending = _told(row.call(**arguments))
+            ending = told(row.call(**arguments))
         except NeuroalignError as error:
             ending = Ending("refused", str(error))
         except Exception as error:  # what the battery is there to find
@@ -121,7 +121,7 @@ def _ours(item: warnings.WarningMessage) -> bool:
     return item.category.__module__.startswith("neuroalign")
 
 
-def _told(result: Any) -> Ending:
+def told(result: Any) -> Ending:
     values: dict[str, Any] = {}
     counts: dict[str, float] = {}
     _flatten(result, "", values, counts)

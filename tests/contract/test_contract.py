@@ -31,6 +31,7 @@ def marked(cell):
     return pytest.param(*cell, id=f"{cell[0]}-{cell[1]}", marks=marks)
 
 
+@pytest.mark.goal("R1", "cells of the contract")
 @pytest.mark.parametrize(("function", "fault"), [marked(cell) for cell in CELLS])
 def test_contract(function, fault):
     cell = CELLS[function, fault]

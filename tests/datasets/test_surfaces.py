@@ -165,6 +165,7 @@ def test_a_map_of_a_surface_series_goes_to_files_and_back(tmp_path):
 L, R = surface("left"), surface("right")
 
 
+@pytest.mark.goal("R8", "surfaces and grayordinates")
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
@@ -402,6 +403,7 @@ SCALARS = cifti(ScalarAxis(["a", "b"]))
 OTHER = cifti(axis=brain(12))
 
 
+@pytest.mark.goal("R8", "surfaces and grayordinates")
 @pytest.mark.parametrize(
     ("images", "options", "error", "says"),
     [

@@ -163,6 +163,7 @@ def test_other_grids_are_resampled_only_when_asked_and_the_data_never():
 TURN = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.3), [0, 0, 0])
 
 
+@pytest.mark.goal("R8", "images of the room's own tests")
 @pytest.mark.parametrize(
     ("affine", "says"),
     [
@@ -197,6 +198,7 @@ def with_row(path, row):
     return path
 
 
+@pytest.mark.goal("R8", "images of the room's own tests")
 @pytest.mark.parametrize(
     ("row", "says"),
     [([np.nan, 0, 0, 1], "is not finite"), ([0, 0, 0, 30], "is singular: some axis has no length")],
@@ -233,6 +235,7 @@ def test_a_grid_equals_itself_and_no_grid_half_a_voxel_away(order, size, offset)
         assert difference(grid, Grid("b", SHAPE, other)).startswith("it is shifted by")
 
 
+@pytest.mark.goal("R8", "images of the room's own tests")
 @pytest.mark.parametrize(
     ("mask", "error", "says"),
     [
@@ -253,6 +256,7 @@ def test_masks_that_are_none_are_refused(mask, error, says):
         read(image(), mask=mask)
 
 
+@pytest.mark.goal("R8", "images of the room's own tests")
 @pytest.mark.parametrize(
     ("images", "error", "says"),
     [

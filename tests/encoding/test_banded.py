@@ -215,6 +215,7 @@ def test_one_decomposition_serves_no_purged_folds_and_few_rows_a_fold_are_cheap(
     assert not one_is_cheaper(problem, ALPHAS, contiguous_splits(len(X), 2))
 
 
+@pytest.mark.goal("R11", "alphas and weights of banded ridge")
 def test_float32_selects_the_same_and_its_weights_are_those_of_float64():
     X, Y, bands = make("tall", t=40)
     single, double = (banded(bands, n_candidates=10, dtype=d).fit(X, Y) for d in ("float32", "float64"))
@@ -371,6 +372,7 @@ class Recorder(BandedRidgeCV):
         return self
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 @pytest.mark.parametrize("search", ["random", "gradient"])
 def test_replacing_test_rows_by_noise_changes_nothing_that_is_fitted(search, rng):
     X, Y = labelled()

@@ -156,6 +156,7 @@ class Spy(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_test_rows_replaced_by_noise_change_nothing_that_is_fitted():
     responses = make()
     splits = leave_one_run_out(responses["run"].values)[:1]

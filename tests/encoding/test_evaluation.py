@@ -80,6 +80,7 @@ def test_pooled_predictions_are_scored_once(X, Y):
         evaluate(LinearRegression(), X, Y, splits=twice, convention="pooled")
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_replacing_test_rows_by_noise_changes_nothing_that_is_fitted(X, Y, rng):
     train, test = SPLITS[2]
     noisy_X, noisy_Y = X.copy(deep=True), Y.copy(deep=True)
@@ -167,6 +168,7 @@ def test_shuffled_folds_score_noise_high_where_contiguous_folds_score_it_0(rng):
     assert abs(float(honest.mean())) < 0.1
 
 
+@pytest.mark.goal("R19", "shuffled targets of the room's own tests")
 def test_shuffled_targets_score_0(X, rng):
     noise = xr.DataArray(rng.standard_normal((N, 200)), dims=("time", "neuroid"), coords={"time": X.time})
     found = evaluate(LinearRegression(), X, noise, splits=SPLITS, convention="pooled")

@@ -274,6 +274,7 @@ def test_one_target_may_have_one_dim(name):
     assert one.intercept_ == pytest.approx(intercept)
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 @pytest.mark.parametrize("name", list(MODELS))
 def test_noise_in_test_rows_changes_nothing_fitted(name):
     fitted = []
@@ -332,6 +333,7 @@ def test_scikit_learns_checks_pass(model):
     assert {check["status"] for check in found} <= {"passed", "xfail", "skipped"}
 
 
+@pytest.mark.goal("R15", "non-negative ridge")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is visible")
 def test_a_gpu_finds_the_same_nonnegative_weights():
     X, Y = make(40, 30, noise=6.0)

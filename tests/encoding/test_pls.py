@@ -189,6 +189,7 @@ def test_units_of_features_and_targets_change_nothing_where_they_are_scaled(seed
     np.testing.assert_allclose(a.predict(X) * factor - shift, b.predict(X * factors + shift), atol=1e-5)
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_noise_in_test_rows_changes_nothing_fitted():
     fitted = []
 

@@ -249,6 +249,7 @@ def test_wrong_folds_are_refused(cv, text):
         ridge(cv=cv).fit(*make(20, 3))
 
 
+@pytest.mark.goal("R11", "alphas and weights of ridge")
 @pytest.mark.parametrize("shape", [*SHAPES, "one target"])
 def test_float32_selects_and_weighs_as_float64_does(shape):
     X, Y = make(*SHAPES.get(shape, (80, 6)), t=1 if shape == "one target" else 40)
@@ -286,6 +287,7 @@ def test_a_shared_alpha_is_that_of_the_best_mean_score(solver):
     assert np.nanmean(shared.cv_scores_) == pytest.approx(max(means))
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_test_rows_as_noise_change_nothing_that_is_fitted_on_the_others():
     X, Y = make(60, 10)
     train, test = contiguous_splits(60, 3)[1]
@@ -370,6 +372,7 @@ def test_a_gpu_where_there_is_none_is_refused():
         ridge(device="cuda").fit(*make(20, 3))
 
 
+@pytest.mark.goal("R15", "ridge")
 @pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="there is no GPU")
 @pytest.mark.parametrize("tf32", [False, True])
 @pytest.mark.parametrize("shape", list(SHAPES))

@@ -169,6 +169,7 @@ def test_chunks_and_the_order_of_rows_change_nothing(responses, labels, rng):
     np.testing.assert_allclose(found, whole, atol=1e-12)
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_test_rows_change_no_prediction_of_others(responses, labels):
     noisy = responses.copy(deep=True)
     noisy[RUN == 1] = 1e6
@@ -180,6 +181,7 @@ def test_test_rows_change_no_prediction_of_others(responses, labels):
     )
 
 
+@pytest.mark.goal("R19", "shuffled targets of the room's own tests")
 def test_shuffled_labels_are_decoded_at_chance(rng, responses, labels):
     # Within runs, so that test and training rows stay balanced: else the mean is below chance.
     found = [

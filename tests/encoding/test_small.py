@@ -162,6 +162,7 @@ def test_rows_may_come_twice():
     np.testing.assert_allclose(twice.coef_, once.coef_, atol=1e-10)
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_noise_in_rows_and_contexts_that_are_not_its_own_changes_nothing_fitted():
     X, Y, rows = make()
     before = batched().fit(X, Y, rows=rows)
@@ -259,6 +260,8 @@ def test_wrong_contexts_are_refused_with_their_number():
         batched().fit(X, [[1.0]], rows=[[3]])
     with pytest.raises(InvalidValueError, match=r"rows\[0\] must be 0 to 89; got -1 to 3"):
         batched().fit(X, [[1.0, 2.0]], rows=[[3, -1]])
+    with pytest.raises(InvalidValueError, match=r"rows\[0\] must be 0 to 89; got 3 to 90"):
+        batched().fit(X, [[1.0, 2.0]], rows=[[3, 90]])
     with pytest.raises(InvalidValueError, match=r"rows\[0\] must be row numbers"):
         batched().fit(X, [[1.0, 2.0]], rows=[[True, False]])
     with pytest.raises(ShapeError, match=r"got widths \[19, 20\]"):
@@ -280,6 +283,7 @@ def test_wrong_rows_to_predict_are_refused():
         model.predict(np.zeros((2, 3, 20)))
 
 
+@pytest.mark.goal("R15", "batched ridge")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is visible")
 @pytest.mark.parametrize("p", [4, 20, 60], ids=["tall", "mixed", "wide"])
 def test_a_gpu_finds_the_same(p):

@@ -152,6 +152,7 @@ def test_one_target_and_one_band():
     np.testing.assert_allclose(found.coef_, Ridge().fit(X, Y[:, 0]).coef_, atol=1e-10)
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_replacing_test_rows_by_noise_changes_no_weight(rng):
     values, targets = make()
     times = {"time": 2.0 * np.arange(60)}

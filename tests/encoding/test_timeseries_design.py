@@ -265,6 +265,7 @@ def test_nested_folds_stay_within_training_rows_and_purge(coordinate):
             assert train[d].tolist() == b.tolist()
 
 
+@pytest.mark.goal("R19", "fits of the room's own tests")
 def test_test_rows_replaced_by_noise_change_nothing_that_is_fitted():
     X, Y = make()
     splits = of(X, Y).zscore("both").delay([0, 1]).leave_one_run_out()

@@ -36,6 +36,7 @@ def test_extract_equals_single_runs_without_padding(model, stimuli, block_output
         assert found["n_tokens"].values[row] == len(ids)
 
 
+@pytest.mark.goal("R17", "networks under batch sizes, padding, sites")
 @pytest.mark.parametrize("pool", ["last", "mean"])
 def test_batch_size_and_padding_side_never_matter(build, stimuli, pool):
     for name, make in build.items():
@@ -49,6 +50,7 @@ def test_batch_size_and_padding_side_never_matter(build, stimuli, pool):
                 close(extract(model, stimuli, pool=pool, batch_size=batch_size, progress=False), expected)
 
 
+@pytest.mark.goal("R17", "networks under batch sizes, padding, sites")
 @pytest.mark.parametrize("site", SITES)
 def test_batch_size_never_matters_at_any_site(network, stimuli, site):
     expected = extract(network, stimuli, site=site, pool="mean", batch_size=1, progress=False)
@@ -119,6 +121,7 @@ def test_early_stop_gives_the_same_and_leaves_no_hooks(model, stimuli, hook_coun
     assert hook_count(model) == before
 
 
+@pytest.mark.goal("R16", "exits of extract, three kinds of network")
 def test_hooks_are_gone_after_an_exception_and_an_interrupt(model, stimuli, hook_count, monkeypatch):
     before = hook_count(model)
     for error in (RuntimeError("broken"), KeyboardInterrupt()):
@@ -133,6 +136,7 @@ def test_hooks_are_gone_after_an_exception_and_an_interrupt(model, stimuli, hook
         assert hook_count(model) == before
 
 
+@pytest.mark.goal("R16", "exits of extract, three kinds of network")
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("out of memory")]
 )

@@ -62,6 +62,7 @@ def test_mean_mode_puts_the_given_values(model, stimuli, rng):
         np.testing.assert_array_equal(found[name].values[:, units], expected)
 
 
+@pytest.mark.goal("R16", "exits of lesion, five kinds of network")
 @pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt(), GeneratorExit()])
 def test_model_is_bit_identical_afterwards(model, rng, hook_count, error):
     weights, hooks, before = state_digest(model.module), hook_count(model), run(model)
@@ -76,6 +77,7 @@ def test_model_is_bit_identical_afterwards(model, rng, hook_count, error):
     np.testing.assert_array_equal(run(model), before)
 
 
+@pytest.mark.goal("R16", "exits of lesion, five kinds of network")
 def test_model_is_bit_identical_after_an_error_inside_the_network(model, rng, hook_count):
     hooks, before = hook_count(model), run(model)
     with pytest.raises((IndexError, RuntimeError)), lesion(model, random_mask(model, rng)):
@@ -286,6 +288,7 @@ def test_several_masks_work_with_every_mode(decoder, stimuli, rng, site, mode, t
     assert np.abs(together[0] - together[1]).max() > 1e-2
 
 
+@pytest.mark.goal("R16", "exits of lesion, five kinds of network")
 @pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt()])
 @pytest.mark.parametrize(("site", "target"), [("block", "contribution"), ("attn_out", "state")])
 def test_network_is_bit_identical_after_every_mode(network, stimuli, hook_count, error, site, target):

@@ -21,6 +21,7 @@ def units_of(activations):
     return np.concatenate([activations[layer].values for layer in activations], axis=1).astype(np.float64)
 
 
+@pytest.mark.goal("R17", "networks under batch sizes, padding, sites")
 @pytest.mark.parametrize("site", ["block", "mlp_act"])
 @pytest.mark.parametrize("absolute", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 3, 32])

@@ -45,6 +45,18 @@ def test_welch_t_is_scipys(rng):
     np.testing.assert_allclose(p, expected.pvalue, rtol=1e-9)
 
 
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 9), (9, 2)])
+def test_two_rows_are_enough_for_t_and_one_is_not(rng, sizes):
+    x, y = (rng.standard_normal((n, 3)) for n in sizes)
+    expected = scipy_stats.ttest_ind(x, y, equal_var=False, alternative="greater")
+    np.testing.assert_allclose(loc.welch_t(x, y)[0], expected.statistic, rtol=1e-10)
+    np.testing.assert_allclose(loc.welch_t(x, y)[1], expected.pvalue, rtol=1e-8)
+    with pytest.raises(ShapeError, match="needs 2 rows or more"):
+        loc.welch_t(x, y[:1])
+    with pytest.raises(ShapeError, match="needs 2 rows or more"):
+        loc.welch_t(x[:1], y)
+
+
 def test_welch_t_survives_a_large_mean_in_float32(rng):
     x, y = rng.standard_normal((30, 5)) * 0.5, rng.standard_normal((30, 5)) * 0.5
     shifted = [(z + 1000).astype(np.float32) for z in (x, y)]
@@ -180,11 +192,12 @@ class TestReliability:
         assert abs(float(mean.sel(set="held-out"))) < 0.25
         assert abs(float(mean.sel(set="random"))) < 0.25
 
-    def test_planted_units_stay_selective_on_runs_held_out(self, rng):
-        stimuli = table(n_runs=4, per_run=12)
+    @pytest.mark.parametrize("n_runs", [2, 4])
+    def test_planted_units_stay_selective_on_runs_held_out(self, rng, n_runs):
+        stimuli = table(n_runs=n_runs, per_run=12)
         found = loc.held_out_selectivity(planted(stimuli, rng), stimuli, "sentence", "nonword", rng=rng, k=5)
         assert float(found["d"].mean("fold").sel(set="held-out")) == pytest.approx(2.0, abs=0.5)
-        assert found["n_layer"].sel(layer="l1").values.tolist() == [5, 5, 5, 5]
+        assert found["n_layer"].sel(layer="l1").values.tolist() == [5] * n_runs
         assert np.isnan(found["d_layer"].sel(layer="l0")).all()
 
     def test_held_out_rows_do_not_take_part_in_the_selection(self, rng):
@@ -277,6 +290,26 @@ class TestControls:
                 chosen = np.sort(magnitude.values[inside & mask.values])
                 partner = np.sort(magnitude.values[inside & row])
                 assert (np.abs(np.log(chosen / partner)) < np.log(2)).all()
+
+    @pytest.mark.parametrize("scale", [1e-3, 50.0])
+    def test_partners_do_not_depend_on_the_unit_of_the_magnitude(self, rng, scale):
+        mask, _ = self.masks(rng, "uniform", n=1)
+        magnitude = self.magnitude(rng, mask)
+        drawn = [
+            loc.random_masks(
+                mask, "norm-matched", 3, rng=np.random.default_rng(4), magnitude=magnitude * factor
+            )
+            for factor in (1.0, scale)
+        ]
+        assert (drawn[1]["n_unmatched"] == 0).all()
+        np.testing.assert_array_equal(*drawn)
+
+    @pytest.mark.parametrize(("other", "unmatched"), [(2.0, 0), (0.5, 0), (2.001, 20), (0.499, 20)])
+    def test_a_partner_of_exactly_twice_or_half_the_size_will_do(self, rng, other, unmatched):
+        mask, _ = self.masks(rng, "uniform", n=1)
+        magnitude = mask.copy(data=np.where(mask.values, 1.0, other))
+        drawn = loc.random_masks(mask, "norm-matched", 1, rng=rng, magnitude=magnitude)
+        assert drawn["n_unmatched"].values.tolist() == [unmatched]
 
     def test_an_outlier_without_a_partner_is_counted(self, rng):
         mask, _ = self.masks(rng, "uniform", n=1)

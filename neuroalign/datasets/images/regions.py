@@ -10,9 +10,10 @@ import xarray as xr
 
 from ...errors import InvalidValueError
 from .cifti import read_cifti
-from .grids import as_binary, grid_of, load_image, on_grid
+from .grids import Grid, as_binary, grid_of, load_image, on_grid
 from .hemispheres import load_surface, read_surface_parcels
 from .parcels import make_parcels, read_names
+from .slabs import as_list, open_volumes
 from .surfaces import read_surfaces
 from .volumes import read_volumes
 
@@ -33,6 +34,7 @@ def read_regions(
     *,
     mask: Any = None,
     average: bool = False,
+    resample: bool = False,
     **options: Any,
 ) -> xr.DataArray:
     """Return the runs of one person as a series of the voxels of parcels, each with its ``roi``.
@@ -41,7 +43,7 @@ def read_regions(
 
     Parameters
     ----------
-    images, mask, **options
+    images, mask, resample, **options
         As in ``read_volumes``.
     parcels : path or nibabel image
         Whole numbers, 0 where there is none.
@@ -60,8 +62,11 @@ def read_regions(
         As ``read_volumes``.
     """
     if average:
-        return read_volumes(images, mask=mask, parcels=parcels, parcel_names=parcel_names, **options)
-    inside, regions = region_mask(parcels, parcel_names, mask=mask)
+        return read_volumes(
+            images, mask=mask, parcels=parcels, parcel_names=parcel_names, resample=resample, **options
+        )
+    grid = open_volumes(as_list(images)[0], place=1).grid
+    inside, regions = region_mask(parcels, parcel_names, mask=mask, grid=grid, resample=resample)
     return label_regions(read_volumes(images, mask=inside, **options), regions)
 
 
@@ -117,8 +122,13 @@ def read_cifti_regions(images: Sequence[Any], parcels: Any = None, **options: An
     return series if parcels is not None else series.assign_coords(roi=series["structure"])
 
 
-def region_mask(parcels: Any, names: Any = None, *, mask: Any = None) -> tuple[Any, dict[str, str]]:
+def region_mask(
+    parcels: Any, names: Any = None, *, mask: Any = None, grid: Grid | None = None, resample: bool = False
+) -> tuple[Any, dict[str, str]]:
     """Return a mask image of the voxels of parcels, and the parcel's name of each voxel "i-j-k".
+
+    Voxels are those of ``grid``, the images', where it is given: parcels and mask must lie on it, or are
+    brought to it (``resample``). Else they are the parcels' own.
 
     Examples
     --------
@@ -130,11 +140,11 @@ def region_mask(parcels: Any, names: Any = None, *, mask: Any = None) -> tuple[A
     import nibabel as nib
 
     image, title = load_image(parcels, name="parcels")
-    grid = grid_of(image, title)
-    values, _ = on_grid(image, grid, name=title, resample=False)
+    grid = grid or grid_of(image, title)
+    values, _ = on_grid(parcels, grid, name="parcels", resample=resample)
     within = None
     if mask is not None:
-        found, _ = on_grid(mask, grid, name="mask", resample=False)
+        found, _ = on_grid(mask, grid, name="mask", resample=resample)
         within = as_binary(found, name="mask").reshape(-1)
     made = make_parcels(np.asarray(values).reshape(-1), read_names(names), inside=within, title=title)
     chosen = np.zeros(int(np.prod(values.shape)), dtype=np.uint8)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.cross_decomposition import PLSRegression
 from sklearn.utils.validation import validate_data
 
 from ..errors import InvalidValueError, choice
@@ -20,16 +21,20 @@ from .splits import Splits
 __all__ = ["N_COMPONENTS", "PLSCV", "PLSPath"]
 
 N_COMPONENTS = (1, 2, 5, 10, 15, 20, 25)
-# A component whose scores are this small a share of X is rounding that deflation has left.
+# What is this small a share of its beginning is rounding that deflation has left.
 EXHAUSTED = 1e-10
+# Up to so many columns all eigenvectors cost less than Lanczos steps.
+FEW = 64
 
 
 class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """PLS2 regression that picks its number of components by cross-validation, for each target or for all.
 
-    The components are those of scikit-learn's ``PLSRegression``. They are shared: each is the direction in
-    which the features covary most with all targets together. They are nested too, the first k of a fit being
-    the fit of k components, so that each fold is fitted once, with the largest number. A tie goes to fewer
+    Components are shared: each is the direction in which what is left of the features covaries most with all
+    targets together, the first singular vector of their cross-covariance. The power iterations of NIPALS
+    (scikit-learn's ``PLSRegression``) approach them from the first target and stop early; here they are
+    exact, and the order of the targets changes nothing. They are nested too, the first k of a fit being the
+    fit of k components, so that each fold is fitted once, with the largest number. A tie goes to fewer
     components.
 
     Parameters
@@ -49,9 +54,6 @@ class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     scale : bool
         Whether features and targets are divided by their standard deviation in the training rows; they are
         always centred.
-    max_iter, tol : int, float
-        Of the power iterations, as in ``PLSRegression``, whose warning of iterations that have not converged
-        is passed on.
 
     Attributes
     ----------
@@ -66,8 +68,6 @@ class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Targets without a score; where numbers are chosen they get the smallest.
     path_ : PLSPath
         The fit to all rows, from which predictions of every smaller number follow.
-    n_iter_ : list of int
-        Power iterations of each component of that fit.
 
     References
     ----------
@@ -93,8 +93,6 @@ class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         scoring: str = "r2",
         shared: bool = False,
         scale: bool = True,
-        max_iter: int = 500,
-        tol: float = 1e-6,
     ) -> None:
         self.n_components = n_components
         self.cv = cv
@@ -102,8 +100,6 @@ class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.scoring = scoring
         self.shared = shared
         self.scale = scale
-        self.max_iter = max_iter
-        self.tol = tol
 
     def fit(self, X: Any, Y: Any = None, *, groups: Any = None) -> PLSCV:
         """Choose the number of components and fit them to all rows.
@@ -135,7 +131,6 @@ class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.shared:
             best = np.full_like(best, best_of(mean_over_folds(list(scores.T))[:, None])[0])
         self.path_ = self._path(x, y, int(counts[best].max()))
-        self.n_iter_ = self.path_.n_iter
         coef = self.path_.coef(counts[best])
         intercept = self.path_.y_mean - coef @ self.path_.x_mean
         self.coef_ = coef[0] if one else coef
@@ -158,7 +153,7 @@ class PLSCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return np.where(is_constant(y), np.nan, mean_over_folds(folds))
 
     def _path(self, x: np.ndarray, y: np.ndarray, n_components: int) -> PLSPath:
-        return PLSPath.of(x, y, n_components, scale=self.scale, max_iter=self.max_iter, tol=self.tol)
+        return PLSPath.of(x, y, n_components, scale=self.scale)
 
 
 class PLSPath(NamedTuple):
@@ -171,20 +166,10 @@ class PLSPath(NamedTuple):
     loadings: np.ndarray  # (n_targets, n_components)
     x_mean: np.ndarray
     y_mean: np.ndarray
-    n_iter: list[int]
 
     @classmethod
-    def of(
-        cls,
-        X: np.ndarray,
-        Y: np.ndarray,
-        n_components: int,
-        *,
-        scale: bool = True,
-        max_iter: int = 500,
-        tol: float = 1e-6,
-    ) -> PLSPath:
-        """Fit to X (n_rows, n_features) and Y (n_rows, n_targets); see ``PLSCV`` for the parameters.
+    def of(cls, X: np.ndarray, Y: np.ndarray, n_components: int, *, scale: bool = True) -> PLSPath:
+        """Fit to X (n_rows, n_features) and Y (n_rows, n_targets).
 
         Raises
         ------
@@ -195,18 +180,10 @@ class PLSPath(NamedTuple):
         if n_components > most:
             raise _too_many(n_components, most, X)
         (x, x_mean, x_scale), (y, y_mean, y_scale) = _standardised(X, scale), _standardised(Y, scale)
-        size = np.linalg.norm(x)
-        # scale=False: it is done above. copy=False: x and y are ours. 0 / 0 of a spent X is found just below.
-        model = PLSRegression(n_components, scale=False, max_iter=max_iter, tol=tol, copy=False)
-        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
-            # Columns are 0 from where the targets are wholly explained: they add nothing and are no error.
-            warnings.filterwarnings("ignore", message="y residual is constant")
-            model.fit(x, y)
-        spent = (np.linalg.norm(model.x_scores_, axis=0) <= EXHAUSTED * size) & model.x_weights_.any(axis=0)
-        if spent.any():
-            raise _too_many(n_components, int(spent.argmax()), X)
-        rotations, loadings = model.x_rotations_ / x_scale[:, None], model.y_loadings_ * y_scale[:, None]
-        return cls(rotations, loadings, x_mean, y_mean, model.n_iter_)
+        (x, of_x), (y, of_y) = _within_rows(x), _within_rows(y)
+        weights, x_loadings, y_loadings = _components(x, y, n_components, X)
+        rotations = of_x @ weights @ np.linalg.pinv(x_loadings.T @ weights)
+        return cls(rotations / x_scale[:, None], (of_y @ y_loadings) * y_scale[:, None], x_mean, y_mean)
 
     def predictions(self, X: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
         """Yield predictions (n_rows, n_targets) for each number of components; the numbers must increase."""
@@ -221,6 +198,62 @@ class PLSPath(NamedTuple):
         """Return coefficients (n_targets, n_features), each target with its own number of components."""
         kept = np.arange(self.loadings.shape[1]) < np.asarray(counts)[:, None]
         return np.where(kept, self.loadings, 0.0) @ self.rotations.T
+
+
+def _components(
+    x: np.ndarray, y: np.ndarray, n_components: int, given: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights and loadings of the features, and loadings of the targets, a column a component.
+
+    Columns are 0 from where nothing of the targets is left that the features could explain.
+    """
+    weights, x_loadings = np.zeros((2, x.shape[1], n_components))
+    y_loadings = np.zeros((y.shape[1], n_components))
+    x, y, size, spread = x.copy(), y.copy(), np.linalg.norm(x), np.linalg.norm(y)
+    for k in range(n_components):
+        left, rest = np.linalg.norm(x), np.linalg.norm(y)
+        if rest <= EXHAUSTED * spread:
+            break
+        if left <= EXHAUSTED * size:
+            raise _too_many(n_components, k, given)
+        cross = x.T @ y
+        if np.linalg.norm(cross) <= EXHAUSTED * left * rest:
+            break
+        weight = _first_left_vector(cross)
+        score = x @ weight
+        length = score @ score
+        loading, target = x.T @ score / length, y.T @ score / length
+        x -= np.outer(score, loading)
+        y -= np.outer(score, target)
+        weights[:, k], x_loadings[:, k], y_loadings[:, k] = weight, loading, target
+    return weights, x_loadings, y_loadings
+
+
+def _first_left_vector(cross: np.ndarray) -> np.ndarray:
+    """Return the first left singular vector, through the smaller side of the matrix."""
+    tall = cross.T if cross.shape[0] <= cross.shape[1] else cross
+    vector = _first_right_vector(tall)
+    vector = vector if tall is not cross else cross @ vector
+    return vector / np.linalg.norm(vector)
+
+
+def _first_right_vector(matrix: np.ndarray) -> np.ndarray:
+    """Return the first right singular vector: by Lanczos steps, or by all eigenvectors where they are few."""
+    n = matrix.shape[1]
+    if n > FEW:
+        product = LinearOperator((n, n), matvec=lambda v: matrix.T @ (matrix @ v), dtype=np.float64)
+        start = np.random.default_rng(0).standard_normal(n)
+        with contextlib.suppress(ArpackNoConvergence):
+            return np.asarray(eigsh(product, k=1, which="LA", v0=start)[1][:, 0])
+    return np.asarray(eigh(matrix.T @ matrix, subset_by_index=[n - 1, n - 1])[1][:, 0])
+
+
+def _within_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coordinates in as many columns as there are rows, and the basis that they are in."""
+    if values.shape[1] <= values.shape[0]:
+        return values, np.eye(values.shape[1])
+    u, s, basis = np.linalg.svd(values, full_matrices=False)
+    return u * s, basis.T
 
 
 def _standardised(values: np.ndarray, scale: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

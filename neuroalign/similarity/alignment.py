@@ -255,20 +255,24 @@ def features_of_gram(gram: Any, *, stimuli: Any = None) -> Any:
     >>> features.shape, bool(np.allclose(features @ features.T, x @ x.T))
     ((6, 3), True)
     """
+    given = getattr(gram, "dtype", np.dtype(np.float64))
     gram = as_float(gram, name="gram", ndim=2)
     if gram.shape[0] != gram.shape[1]:
         raise ShapeError(f"gram must be square; got shape {gram.shape}.")
+    # What float32 or float16 rounds is neither asymmetry nor a negative eigenvalue.
+    own = np.finfo(given).eps if given.kind == "f" else 0.0
+    rounding = max(ROUNDING, 4 * len(gram) * float(own))
     largest = np.abs(gram).max(initial=0.0)
-    if np.abs(gram - gram.T).max(initial=0.0) > ROUNDING * largest:
+    if np.abs(gram - gram.T).max(initial=0.0) > rounding * largest:
         raise InvalidValueError("gram must be symmetric. Average it with its transpose if that is meant.")
     values, vectors = np.linalg.eigh(gram)
     top = np.abs(values).max(initial=0.0)
-    if (values < -ROUNDING * top).any():
+    if (values < -rounding * top).any():
         raise InvalidValueError(
-            f"gram has {int((values < -ROUNDING * top).sum())} negative eigenvalues, the lowest "
+            f"gram has {int((values < -rounding * top).sum())} negative eigenvalues, the lowest "
             f"{values[0]:g}; no features have such a Gram matrix."
         )
-    kept = values > len(gram) * np.finfo(np.float64).eps * top
+    kept = values > len(gram) * max(np.finfo(np.float64).eps, float(own)) * top
     features = vectors[:, kept] * np.sqrt(values[kept])
     if stimuli is None:
         return features

@@ -192,9 +192,9 @@ class TestReliability:
         assert abs(float(mean.sel(set="held-out"))) < 0.25
         assert abs(float(mean.sel(set="random"))) < 0.25
 
-    @pytest.mark.parametrize("n_runs", [2, 4])
-    def test_planted_units_stay_selective_on_runs_held_out(self, rng, n_runs):
-        stimuli = table(n_runs=n_runs, per_run=12)
+    @pytest.mark.parametrize(("n_runs", "per_run"), [(2, 40), (4, 12)])
+    def test_planted_units_stay_selective_on_runs_held_out(self, rng, n_runs, per_run):
+        stimuli = table(n_runs=n_runs, per_run=per_run)
         found = loc.held_out_selectivity(planted(stimuli, rng), stimuli, "sentence", "nonword", rng=rng, k=5)
         assert float(found["d"].mean("fold").sel(set="held-out")) == pytest.approx(2.0, abs=0.5)
         assert found["n_layer"].sel(layer="l1").values.tolist() == [5] * n_runs

@@ -93,7 +93,7 @@ def estimators() -> dict[str, Callable[..., Any]]:
         "KernelRidgeCV": lambda p: encoding.KernelRidgeCV(**quiet),
         "BandedRidgeCV": lambda p: encoding.BandedRidgeCV(bands=bands_of(p), n_candidates=6, **quiet),
         "StackingCV": lambda p: encoding.StackingCV(inner, bands=bands_of(p), cv=3),
-        "PLSCV": lambda p: encoding.PLSCV([1, 2, 3], cv=3, tol=1e-14, max_iter=5000),
+        "PLSCV": lambda p: encoding.PLSCV([1, 2, 3], cv=3),
         "NonNegativeRidgeCV": lambda p: encoding.NonNegativeRidgeCV(**quiet),
         "TemporalResponseFunction": lambda p: encoding.TemporalResponseFunction(0.0, 0.02, fs=100.0, **quiet),
     }

@@ -1,14 +1,14 @@
 # The workflow's front door: configuration check, includes, the target rule. No other logic stands here.
 #
 #   neuroalign run config/demo.yaml        (or: snakemake --configfile config/demo.yaml --cores 2)
-import shlex
-import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 from neuroalign.errors import NeuroalignError
+from neuroalign.workflow.calls import Calls, code_digest, takes
 from neuroalign.workflow.config import load_study, section_digest
-from neuroalign.workflow.paths import FIGURES, PARTS, TWINS, Paths, code_digest
+from neuroalign.workflow.paths import PARTS, TWINS, Paths
 
 min_version("9.16")
 
@@ -24,32 +24,20 @@ except NeuroalignError as error:
     raise WorkflowError(str(error)) from None
 
 SHARED = ("workflow/sources.py", "workflow/steps/common.py")
-STUDY_JSON = STUDY.model_dump_json()
-PYTHON = shlex.quote(sys.executable)
-STEP = f"{PYTHON} -m neuroalign step"
+CALLS = Calls(PATHS, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)))
 
 
 rule all:
-    default_target: True
     input:
         PATHS.report,
 
 
 include: "analyses/extraction.smk"
-include: "analyses/language_network/rules.smk"
-include: "analyses/story_encoding/rules.smk"
-include: "analyses/story_rsa/rules.smk"
-include: "analyses/unit_alignment/rules.smk"
-include: "analyses/object_rsa/rules.smk"
-include: "analyses/topological_rsa/rules.smk"
-include: "analyses/v1_encoding/rules.smk"
-include: "analyses/n400/rules.smk"
-include: "analyses/behaviour/rules.smk"
-include: "analyses/searchlight/rules.smk"
-include: "analyses/own_data/rules.smk"
-include: "analyses/universal_units/rules.smk"
-include: "analyses/topography/rules.smk"
-include: "analyses/representation_bias/rules.smk"
+
+
+for FOLDER in PATHS.analyses():
+
+    include: f"analyses/{FOLDER}/rules.smk"
 
 
 rule report:
@@ -63,12 +51,16 @@ rule report:
         PATHS.report,
     log:
         PATHS.log("report"),
+    benchmark:
+        PATHS.benchmark("report")
     threads: 1
     resources:
         mem_mb=1000,
         gpu=0,
+        runtime=30,
     params:
+        step=CALLS.step,
         code=code_digest("workflow/steps/report.py", "workflow/report.html", "workflow/reporting"),
         study=section_digest(STUDY),
     shell:
-        "{STEP} report --study {STUDY_JSON:q} 2>&1 | tee {log}"
+        "{params.step} report 2>&1 | tee {log}"

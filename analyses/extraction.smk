@@ -4,12 +4,14 @@ for WHAT in ("localizer", "story"):
     if getattr(STUDY, WHAT) is None:
         continue
     for TWIN in TWINS:
+        if not takes(workflow, PATHS.activations(WHAT, TWIN)):
+            continue
 
         rule:
             name:
                 f"extract_{WHAT}_{TWIN}"
             input:
-                PATHS.sources("model", "localizer" if WHAT == "localizer" else "words"),
+                local(PATHS.sources("model", "localizer" if WHAT == "localizer" else "words")),
             output:
                 PATHS.activations(WHAT, TWIN),
             log:
@@ -20,10 +22,12 @@ for WHAT in ("localizer", "story"):
             resources:
                 mem_mb=4000,
                 gpu=0,
+                runtime=240,
             params:
+                step=CALLS.step,
                 code=code_digest("extraction", "stimuli", "workflow/steps/extraction.py", *SHARED),
                 what=WHAT,
                 twin=TWIN,
             shell:
-                "{STEP} extract --what {params.what} --twin {params.twin} --threads {threads}"
-                " --study {STUDY_JSON:q} 2>&1 | tee {log}"
+                "{params.step} extract --what {params.what} --twin {params.twin} --threads {threads}"
+                " 2>&1 | tee {log}"

@@ -25,6 +25,7 @@ from . import (
     similarity,
     small_ridge,
     units,
+    workflow_overhead,
 )
 from .results import page, section, title_of
 
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "small_ridge": small_ridge,
     "similarity": similarity,
     "units": units,
+    "workflow_overhead": workflow_overhead,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 N_THREADS = 1

@@ -11,7 +11,7 @@ for WHAT in ("lesions", "sweep", "paradigms", "dissociation"):
             name:
                 f"score_{WHAT}_{PART}"
             input:
-                PATHS.sources("pairs", "model"),
+                local(PATHS.sources("pairs", "model")),
                 PATHS.masks,
             output:
                 PATHS.part(WHAT, PART),
@@ -23,7 +23,9 @@ for WHAT in ("lesions", "sweep", "paradigms", "dissociation"):
             resources:
                 mem_mb=4000,
                 gpu=0,
+                runtime=720,
             params:
+                step=CALLS.step,
                 code=code_digest(
                     "localization",
                     "extraction",
@@ -38,15 +40,15 @@ for WHAT in ("lesions", "sweep", "paradigms", "dissociation"):
                 what=WHAT,
                 part=PART,
             shell:
-                "{STEP} lesion-part --what {params.what} --part {params.part} --threads {threads}"
-                " --study {STUDY_JSON:q} 2>&1 | tee {log}"
+                "{params.step} lesion-part --what {params.what} --part {params.part} --threads {threads}"
+                " 2>&1 | tee {log}"
 
 
 if STUDY.localizer is not None:
 
     rule localizer:
         input:
-            PATHS.sources("localizer"),
+            local(PATHS.sources("localizer")),
             [PATHS.activations("localizer", twin) for twin in TWINS],
         output:
             PATHS.masks,
@@ -60,40 +62,46 @@ if STUDY.localizer is not None:
         resources:
             mem_mb=4000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("localization", "stats", "stimuli", "workflow/steps/localizer.py", *SHARED),
             section=section_digest(
                 STUDY.localizer, STUDY.seed, STUDY.lesions and str(STUDY.lesions.outlier_factor)
             ),
         shell:
-            "{STEP} localizer --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} localizer --threads {threads} 2>&1 | tee {log}"
 
     rule figure1:
         input:
             values=PATHS.figure(1, "tsv"),
             about=PATHS.figure(1, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/language_network/figure.py",
+            script=local(CALLS.script("language_network/figure.py")),
         output:
             PATHS.figure(1, "pdf"),
             PATHS.figure(1, "png"),
             PATHS.figure(1, "json"),
         log:
             PATHS.log("figure1"),
+        benchmark:
+            PATHS.benchmark("figure1")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} 1 {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} 1 {input.values:q} 2>&1 | tee {log}"
 
 
 if STUDY.lesions is not None:
 
     rule lesions:
         input:
-            PATHS.sources("pairs", "model"),
+            local(PATHS.sources("pairs", "model")),
             PATHS.masks,
             [PATHS.part("lesions", part) for part in range(PARTS)],
         output:
@@ -108,7 +116,9 @@ if STUDY.lesions is not None:
         resources:
             mem_mb=6000,
             gpu=0,
+            runtime=720,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "localization",
                 "extraction",
@@ -120,27 +130,31 @@ if STUDY.lesions is not None:
             ),
             section=section_digest(STUDY.lesions, STUDY.model, STUDY.seed),
         shell:
-            "{STEP} lesions --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} lesions --threads {threads} 2>&1 | tee {log}"
 
     rule figure2:
         input:
             values=PATHS.figure(2, "tsv"),
             about=PATHS.figure(2, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/language_network/figure.py",
+            script=local(CALLS.script("language_network/figure.py")),
         output:
             PATHS.figure(2, "pdf"),
             PATHS.figure(2, "png"),
             PATHS.figure(2, "json"),
         log:
             PATHS.log("figure2"),
+        benchmark:
+            PATHS.benchmark("figure2")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} 2 {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} 2 {input.values:q} 2>&1 | tee {log}"
 
 
 if STUDY.presets is not None:
@@ -151,7 +165,7 @@ if STUDY.presets is not None:
             name:
                 f"moments_{TWIN}"
             input:
-                PATHS.sources("model", "localizer"),
+                local(PATHS.sources("model", "localizer")),
             output:
                 [PATHS.moments(reading, TWIN) for reading in PATHS.readings],
             log:
@@ -162,14 +176,16 @@ if STUDY.presets is not None:
             resources:
                 mem_mb=4000,
                 gpu=0,
+                runtime=240,
             params:
+                step=CALLS.step,
                 code=code_digest(
                     "extraction", "localization", "stimuli", "workflow/steps/presets.py", *SHARED
                 ),
                 section=section_digest(STUDY.localizer, STUDY.model, STUDY.presets),
                 twin=TWIN,
             shell:
-                "{STEP} moments --twin {params.twin} --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+                "{params.step} moments --twin {params.twin} --threads {threads} 2>&1 | tee {log}"
 
     rule presets:
         input:
@@ -184,18 +200,20 @@ if STUDY.presets is not None:
         resources:
             mem_mb=4000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("localization", "stats", "workflow/steps/presets.py", *SHARED),
             section=section_digest(STUDY.localizer, STUDY.presets, STUDY.seed),
         shell:
-            "{STEP} presets --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} presets --threads {threads} 2>&1 | tee {log}"
 
 
 if STUDY.sweep is not None:
 
     rule sweep:
         input:
-            PATHS.sources("pairs", "model"),
+            local(PATHS.sources("pairs", "model")),
             PATHS.masks,
             PATHS.lesion_scores,
             PATHS.figure(2, "tsv"),
@@ -211,7 +229,9 @@ if STUDY.sweep is not None:
         resources:
             mem_mb=6000,
             gpu=0,
+            runtime=720,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "localization",
                 "extraction",
@@ -225,14 +245,14 @@ if STUDY.sweep is not None:
                 STUDY.sweep, STUDY.lesions, STUDY.localizer.fraction, STUDY.model, STUDY.seed
             ),
         shell:
-            "{STEP} sweep --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} sweep --threads {threads} 2>&1 | tee {log}"
 
 
 if STUDY.paradigms is not None:
 
     rule paradigms:
         input:
-            PATHS.sources("pairs", "model"),
+            local(PATHS.sources("pairs", "model")),
             PATHS.masks,
             PATHS.lesion_scores,
             [PATHS.part("paradigms", part) for part in range(PARTS)],
@@ -247,7 +267,9 @@ if STUDY.paradigms is not None:
         resources:
             mem_mb=4000,
             gpu=0,
+            runtime=720,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "localization",
                 "extraction",
@@ -260,14 +282,14 @@ if STUDY.paradigms is not None:
             ),
             section=section_digest(STUDY.paradigms, STUDY.lesions, STUDY.model, STUDY.seed),
         shell:
-            "{STEP} paradigms --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} paradigms --threads {threads} 2>&1 | tee {log}"
 
 
 if STUDY.dissociation is not None:
 
     rule dissociation:
         input:
-            PATHS.sources("pairs", "model"),
+            local(PATHS.sources("pairs", "model")),
             PATHS.masks,
             [PATHS.part("dissociation", part) for part in range(PARTS)],
         output:
@@ -281,7 +303,9 @@ if STUDY.dissociation is not None:
         resources:
             mem_mb=6000,
             gpu=0,
+            runtime=720,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "localization",
                 "extraction",
@@ -293,7 +317,7 @@ if STUDY.dissociation is not None:
             ),
             section=section_digest(STUDY.dissociation, STUDY.lesions, STUDY.model, STUDY.seed),
         shell:
-            "{STEP} dissociation --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} dissociation --threads {threads} 2>&1 | tee {log}"
 
 
 for NUMBER, SCRIPT in ((7, "presets"), (8, "presets"), (9, "sweep"), (10, "paradigms"), (11, "dissociation")):
@@ -306,19 +330,23 @@ for NUMBER, SCRIPT in ((7, "presets"), (8, "presets"), (9, "sweep"), (10, "parad
         input:
             values=PATHS.figure(NUMBER, "tsv"),
             about=PATHS.figure(NUMBER, "provenance.json"),
-            script=Path(workflow.basedir) / f"analyses/language_network/{SCRIPT}.py",
+            script=local(CALLS.script(f"language_network/{SCRIPT}.py")),
         output:
             PATHS.figure(NUMBER, "pdf"),
             PATHS.figure(NUMBER, "png"),
             PATHS.figure(NUMBER, "json"),
         log:
             PATHS.log(f"figure{NUMBER}"),
+        benchmark:
+            PATHS.benchmark(f"figure{NUMBER}")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
             number=NUMBER,
         shell:
-            "{PYTHON} {input.script:q} {params.number} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {params.number} {input.values:q} 2>&1 | tee {log}"

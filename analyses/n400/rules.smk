@@ -14,7 +14,9 @@ if STUDY.evoked is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "rsa",
                 "datasets",
@@ -24,24 +26,28 @@ if STUDY.evoked is not None:
             ),
             section=section_digest(STUDY.evoked, STUDY.seed),
         shell:
-            "{STEP} evoked --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} evoked --threads {threads} 2>&1 | tee {log}"
 
     rule figure18:
         input:
             values=PATHS.figure(18, "tsv"),
             about=PATHS.figure(18, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/n400/figure.py",
+            script=local(CALLS.script("n400/figure.py")),
         output:
             PATHS.figure(18, "pdf"),
             PATHS.figure(18, "png"),
             PATHS.figure(18, "json"),
         log:
             PATHS.log("figure18"),
+        benchmark:
+            PATHS.benchmark("figure18")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

@@ -14,11 +14,13 @@ if STUDY.objects is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("rsa", "datasets", "stats", "workflow/steps/objects.py", *SHARED),
             section=section_digest(STUDY.objects, STUDY.seed),
         shell:
-            "{STEP} objects --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} objects --threads {threads} 2>&1 | tee {log}"
 
     for NUMBER, SCRIPT in ((6, "figure"), (14, "rdms"), (15, "inference")):
 
@@ -28,18 +30,22 @@ if STUDY.objects is not None:
             input:
                 values=PATHS.figure(NUMBER, "tsv"),
                 about=PATHS.figure(NUMBER, "provenance.json"),
-                script=Path(workflow.basedir) / f"analyses/object_rsa/{SCRIPT}.py",
+                script=local(CALLS.script(f"object_rsa/{SCRIPT}.py")),
             output:
                 PATHS.figure(NUMBER, "pdf"),
                 PATHS.figure(NUMBER, "png"),
                 PATHS.figure(NUMBER, "json"),
             log:
                 PATHS.log(f"figure{NUMBER}"),
+            benchmark:
+                PATHS.benchmark(f"figure{NUMBER}")
             threads: 1
             resources:
                 mem_mb=1000,
                 gpu=0,
+                runtime=30,
             params:
+                python=CALLS.python,
                 code=code_digest("plotting"),
             shell:
-                "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+                "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

@@ -6,12 +6,12 @@ if STUDY.own is not None:
     OWN_STEPS = ("workflow/steps/own.py", "workflow/steps/own_models.py")
     OWN_CODE = ("datasets", "stimuli", *OWN_STEPS, *SHARED)
 
-    if STUDY.own.network:
+    if STUDY.own.network and takes(workflow, OWN_LAYERS[0]):
 
         rule own_activations:
             input:
-                OWN_FILES[:2],
-                PATHS.sources("model"),
+                local(OWN_FILES[:2]),
+                local(PATHS.sources("model")),
             output:
                 OWN_LAYERS,
             log:
@@ -22,14 +22,16 @@ if STUDY.own is not None:
             resources:
                 mem_mb=4000,
                 gpu=0,
+                runtime=240,
             params:
+                step=CALLS.step,
                 code=code_digest("extraction", *OWN_CODE),
             shell:
-                "{STEP} own-activations --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+                "{params.step} own-activations --threads {threads} 2>&1 | tee {log}"
 
     rule own_rdms:
         input:
-            OWN_FILES,
+            local(OWN_FILES),
         output:
             PATHS.own_rdms,
         log:
@@ -40,7 +42,9 @@ if STUDY.own is not None:
         resources:
             mem_mb=4000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("rsa", "stats", *OWN_CODE),
             section=section_digest(
                 STUDY.own.metric,
@@ -49,13 +53,13 @@ if STUDY.own is not None:
                 str(STUDY.own.window),
             ),
         shell:
-            "{STEP} own-rdms --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} own-rdms --threads {threads} 2>&1 | tee {log}"
 
     rule own_rsa:
         input:
             PATHS.own_rdms,
             OWN_LAYERS,
-            PATHS.sources("own"),
+            local(PATHS.sources("own")),
         output:
             PATHS.figure(21, "tsv"),
             PATHS.figure(21, "provenance.json"),
@@ -67,28 +71,34 @@ if STUDY.own is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("rsa", "stats", *OWN_CODE),
             section=section_digest(STUDY.own, STUDY.seed),
         shell:
-            "{STEP} own-rsa --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} own-rsa --threads {threads} 2>&1 | tee {log}"
 
     rule figure21:
         input:
             values=PATHS.figure(21, "tsv"),
             about=PATHS.figure(21, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/own_data/figure.py",
+            script=local(CALLS.script("own_data/figure.py")),
         output:
             PATHS.figure(21, "pdf"),
             PATHS.figure(21, "png"),
             PATHS.figure(21, "json"),
         log:
             PATHS.log("figure21"),
+        benchmark:
+            PATHS.benchmark("figure21")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

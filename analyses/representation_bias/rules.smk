@@ -14,7 +14,9 @@ if STUDY.bias is not None:
         resources:
             mem_mb=3000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "rsa",
                 "encoding",
@@ -27,24 +29,28 @@ if STUDY.bias is not None:
             ),
             section=section_digest(STUDY.bias, STUDY.seed),
         shell:
-            "{STEP} bias --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} bias --threads {threads} 2>&1 | tee {log}"
 
     rule figure25:
         input:
             values=PATHS.figure(25, "tsv"),
             about=PATHS.figure(25, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/representation_bias/figure.py",
+            script=local(CALLS.script("representation_bias/figure.py")),
         output:
             PATHS.figure(25, "pdf"),
             PATHS.figure(25, "png"),
             PATHS.figure(25, "json"),
         log:
             PATHS.log("figure25"),
+        benchmark:
+            PATHS.benchmark("figure25")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

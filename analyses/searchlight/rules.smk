@@ -17,7 +17,9 @@ if STUDY.searchlight is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "rsa",
                 "encoding",
@@ -29,24 +31,28 @@ if STUDY.searchlight is not None:
             ),
             section=section_digest(STUDY.searchlight, STUDY.seed),
         shell:
-            "{STEP} searchlight --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} searchlight --threads {threads} 2>&1 | tee {log}"
 
     rule figure19:
         input:
             values=PATHS.figure(19, "tsv"),
             about=PATHS.figure(19, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/searchlight/figure.py",
+            script=local(CALLS.script("searchlight/figure.py")),
         output:
             PATHS.figure(19, "pdf"),
             PATHS.figure(19, "png"),
             PATHS.figure(19, "json"),
         log:
             PATHS.log("figure19"),
+        benchmark:
+            PATHS.benchmark("figure19")
         threads: 1
         resources:
             mem_mb=1500,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

@@ -4,7 +4,7 @@ if STUDY.story is not None:
 
     rule prepare_story:
         input:
-            PATHS.sources("words", "responses"),
+            local(PATHS.sources("words", "responses")),
             [PATHS.activations("story", "trained")],
         output:
             PATHS.responses,
@@ -16,15 +16,17 @@ if STUDY.story is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("datasets", "stats", "stimuli", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
-            "{STEP} prepare-story --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} prepare-story --threads {threads} 2>&1 | tee {log}"
 
     rule encode:
         input:
-            PATHS.sources("words"),
+            local(PATHS.sources("words")),
             [PATHS.activations("story", twin) for twin in TWINS],
             PATHS.responses,
         output:
@@ -38,38 +40,44 @@ if STUDY.story is not None:
         resources:
             mem_mb=4000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("encoding", "stats", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
-            "{STEP} encode --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} encode --threads {threads} 2>&1 | tee {log}"
 
     rule figure3:
         input:
             values=PATHS.figure(3, "tsv"),
             about=PATHS.figure(3, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/story_encoding/figure.py",
+            script=local(CALLS.script("story_encoding/figure.py")),
         output:
             PATHS.figure(3, "pdf"),
             PATHS.figure(3, "png"),
             PATHS.figure(3, "json"),
         log:
             PATHS.log("figure3"),
+        benchmark:
+            PATHS.benchmark("figure3")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"
 
 
 if STUDY.bands is not None:
 
     rule story_bands:
         input:
-            PATHS.sources("words"),
+            local(PATHS.sources("words")),
             [PATHS.activations("story", twin) for twin in TWINS],
             PATHS.responses,
         output:
@@ -83,7 +91,9 @@ if STUDY.bands is not None:
         resources:
             mem_mb=3000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "encoding",
                 "stats",
@@ -93,24 +103,28 @@ if STUDY.bands is not None:
             ),
             section=section_digest(STUDY.story, STUDY.bands, STUDY.seed),
         shell:
-            "{STEP} story-bands --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} story-bands --threads {threads} 2>&1 | tee {log}"
 
     rule figure17:
         input:
             values=PATHS.figure(17, "tsv"),
             about=PATHS.figure(17, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/story_encoding/bands.py",
+            script=local(CALLS.script("story_encoding/bands.py")),
         output:
             PATHS.figure(17, "pdf"),
             PATHS.figure(17, "png"),
             PATHS.figure(17, "json"),
         log:
             PATHS.log("figure17"),
+        benchmark:
+            PATHS.benchmark("figure17")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

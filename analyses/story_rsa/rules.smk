@@ -4,7 +4,7 @@ if STUDY.story is not None:
 
     rule story_rsa:
         input:
-            PATHS.sources("words"),
+            local(PATHS.sources("words")),
             [PATHS.activations("story", twin) for twin in TWINS],
             PATHS.responses,
         output:
@@ -18,28 +18,34 @@ if STUDY.story is not None:
         resources:
             mem_mb=4000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest("rsa", "encoding", "stats", "workflow/steps/story.py", *SHARED),
             section=section_digest(STUDY.story, STUDY.seed),
         shell:
-            "{STEP} story-rsa --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} story-rsa --threads {threads} 2>&1 | tee {log}"
 
     rule figure4:
         input:
             values=PATHS.figure(4, "tsv"),
             about=PATHS.figure(4, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/story_rsa/figure.py",
+            script=local(CALLS.script("story_rsa/figure.py")),
         output:
             PATHS.figure(4, "pdf"),
             PATHS.figure(4, "png"),
             PATHS.figure(4, "json"),
         log:
             PATHS.log("figure4"),
+        benchmark:
+            PATHS.benchmark("figure4")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

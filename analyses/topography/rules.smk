@@ -14,7 +14,9 @@ if STUDY.topography is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "spatial",
                 "stats",
@@ -27,24 +29,28 @@ if STUDY.topography is not None:
             ),
             section=section_digest(STUDY.topography, STUDY.seed),
         shell:
-            "{STEP} topography --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} topography --threads {threads} 2>&1 | tee {log}"
 
     rule figure24:
         input:
             values=PATHS.figure(24, "tsv"),
             about=PATHS.figure(24, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/topography/figure.py",
+            script=local(CALLS.script("topography/figure.py")),
         output:
             PATHS.figure(24, "pdf"),
             PATHS.figure(24, "png"),
             PATHS.figure(24, "json"),
         log:
             PATHS.log("figure24"),
+        benchmark:
+            PATHS.benchmark("figure24")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

@@ -16,7 +16,9 @@ if STUDY.topology is not None:
         resources:
             mem_mb=2000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "rsa",
                 "datasets",
@@ -27,45 +29,53 @@ if STUDY.topology is not None:
             ),
             section=section_digest(STUDY.topology, STUDY.seed),
         shell:
-            "{STEP} topology --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} topology --threads {threads} 2>&1 | tee {log}"
 
     rule figure12:
         input:
             values=PATHS.figure(12, "tsv"),
             about=PATHS.figure(12, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/topological_rsa/figure.py",
+            script=local(CALLS.script("topological_rsa/figure.py")),
         output:
             PATHS.figure(12, "pdf"),
             PATHS.figure(12, "png"),
             PATHS.figure(12, "json"),
         log:
             PATHS.log("figure12"),
+        benchmark:
+            PATHS.benchmark("figure12")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"
 
     rule figure13:
         input:
             values=PATHS.figure(13, "tsv"),
             about=PATHS.figure(13, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/topological_rsa/known.py",
-            shared=Path(workflow.basedir) / "analyses/topological_rsa/figure.py",
+            script=local(CALLS.script("topological_rsa/known.py")),
+            shared=local(CALLS.script("topological_rsa/figure.py")),
         output:
             PATHS.figure(13, "pdf"),
             PATHS.figure(13, "png"),
             PATHS.figure(13, "json"),
         log:
             PATHS.log("figure13"),
+        benchmark:
+            PATHS.benchmark("figure13")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

@@ -14,7 +14,9 @@ if STUDY.universal is not None:
         resources:
             mem_mb=3000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "extraction",
                 "similarity",
@@ -26,24 +28,28 @@ if STUDY.universal is not None:
             ),
             section=section_digest(STUDY.universal, STUDY.model, STUDY.seed),
         shell:
-            "{STEP} universal --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} universal --threads {threads} 2>&1 | tee {log}"
 
     rule figure23:
         input:
             values=PATHS.figure(23, "tsv"),
             about=PATHS.figure(23, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/universal_units/figure.py",
+            script=local(CALLS.script("universal_units/figure.py")),
         output:
             PATHS.figure(23, "pdf"),
             PATHS.figure(23, "png"),
             PATHS.figure(23, "json"),
         log:
             PATHS.log("figure23"),
+        benchmark:
+            PATHS.benchmark("figure23")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

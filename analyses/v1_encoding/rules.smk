@@ -14,7 +14,9 @@ if STUDY.movie is not None:
         resources:
             mem_mb=3000,
             gpu=0,
+            runtime=240,
         params:
+            step=CALLS.step,
             code=code_digest(
                 "encoding",
                 "datasets",
@@ -25,24 +27,28 @@ if STUDY.movie is not None:
             ),
             section=section_digest(STUDY.movie, STUDY.seed),
         shell:
-            "{STEP} movie --threads {threads} --study {STUDY_JSON:q} 2>&1 | tee {log}"
+            "{params.step} movie --threads {threads} 2>&1 | tee {log}"
 
     rule figure16:
         input:
             values=PATHS.figure(16, "tsv"),
             about=PATHS.figure(16, "provenance.json"),
-            script=Path(workflow.basedir) / "analyses/v1_encoding/figure.py",
+            script=local(CALLS.script("v1_encoding/figure.py")),
         output:
             PATHS.figure(16, "pdf"),
             PATHS.figure(16, "png"),
             PATHS.figure(16, "json"),
         log:
             PATHS.log("figure16"),
+        benchmark:
+            PATHS.benchmark("figure16")
         threads: 1
         resources:
             mem_mb=1000,
             gpu=0,
+            runtime=30,
         params:
+            python=CALLS.python,
             code=code_digest("plotting"),
         shell:
-            "{PYTHON} {input.script:q} {input.values:q} 2>&1 | tee {log}"
+            "{params.python} {input.script:q} {input.values:q} 2>&1 | tee {log}"

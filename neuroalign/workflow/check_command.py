@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from typing import Any
 from .. import datasets, io
 from ..errors import NeuroalignError
 from ..extraction import PACKAGED
+from .contents import contents, network_fits, packages
+from .durations import SPREAD, matmul_rate
 from .estimates import Need, disk_free, memory_free, needs, uses_network
 from .examples import load_study_with_examples
 from .model_files import Sizes, find_model, model_sizes
 from .paths import Paths
+from .saying import said_duration, said_range, said_size, table_lines
 from .sections import Section, Study
-from .sources import localizer_stimuli, minimal_pairs, own_series, story_words
 
-__all__ = ["Findings", "check_study"]
+__all__ = ["Findings", "check_study", "sets_named"]
 
 # Of the estimated disk, so that what steps write beside is not forgotten.
 MARGIN = 1.1
@@ -64,16 +67,25 @@ class Findings:
         """Bytes at once, with as many processes beside each other as there are cores."""
         return max((n.memory * min(n.processes, self.processes) for n in self.needs), default=0.0)
 
+    @property
+    def seconds(self) -> float:
+        """Time that it takes, of the parts whose time is known, on so many cores that do nothing else."""
+        known = [need for need in self.needs if not math.isnan(need.seconds)]
+        alone = max((need.seconds / self._beside(need) for need in known), default=0.0)
+        return max(alone, sum(need.seconds for need in known) / self.processes)
+
     def as_json(self) -> str:
-        """Return all of it for a program; sizes that are not known are null."""
+        """Return all of it for a program; sizes and times that are not known are null."""
         value: dict[str, Any] = {
             **asdict(self),
             "right": not self.problems,
             "disk": self.disk,
             "memory": self.memory,
+            "seconds": self.seconds,
+            "seconds_range": [self.seconds / SPREAD, self.seconds * SPREAD],
         }
         for need in value["needs"]:
-            need["disk"] = None if math.isnan(need["disk"]) else need["disk"]
+            need |= {key: None for key in ("disk", "seconds") if math.isnan(need[key])}
         return json.dumps(value, indent=1)
 
     def lines(self) -> Iterator[str]:
@@ -82,12 +94,33 @@ class Findings:
             yield f"{self.study}: the configuration is right."
         yield from (f"  {remark}" for remark in self.remarks)
         rows = [
-            (n.what, n.detail, "there" if n.there else _size(n.disk), _size(n.memory * self._beside(n)))
+            (
+                n.what,
+                n.detail,
+                "there" if n.there else said_size(n.disk),
+                said_size(n.memory * self._beside(n)),
+                "" if n.there else said_duration(n.seconds / self._beside(n)),
+            )
             for n in self.needs
         ]
-        rows.append(("needed in all", "", _size(self.disk), _size(self.memory)))
-        rows.append(("free", "", _size(self.disk_free), _size(self.memory_free)))
-        yield from _table(("estimate", "of", "disk", "memory"), rows)
+        rows.append(
+            ("needed in all", "", said_size(self.disk), said_size(self.memory), said_duration(self.seconds))
+        )
+        rows.append(("free", "", said_size(self.disk_free), said_size(self.memory_free), ""))
+        yield from table_lines(("estimate", "of", "disk", "memory", "time"), rows)
+        if not self.problems:
+            yield from self._said_of_time()
+
+    def _said_of_time(self) -> Iterator[str]:
+        unknown = [need.what for need in self.needs if math.isnan(need.seconds)]
+        least = "at least " if unknown else "about "
+        cores = f"{self.processes} core{'s' if self.processes > 1 else ''}"
+        about = f"{least}{said_duration(self.seconds)} ({said_range(self.seconds, SPREAD)})"
+        yield f"  time: {about} on {cores} with nothing else to do."
+        yield "  Counted: what the network reads, at the speed of a matrix product measured just now, and"
+        yield "  what each analysis took elsewhere. Not counted: downloads, queues, what a GPU would save."
+        if unknown:
+            yield f"  Not known: {'; '.join(unknown)}."
 
     def _beside(self, need: Need) -> int:
         return min(need.processes, self.processes)
@@ -120,12 +153,19 @@ def check_study(config: Path, *, directory: Path, cores: int, device: str, diges
     with _standing_in(directory):
         missing = _data(study, found, digests)
         sizes = _network(study, found)
+        found.problems += packages(study)
         if not absent:
-            _contents(study, found, missing)
-        found.needs = list(needs(study, paths, sizes))
+            found.problems += contents(study, missing)
+        found.needs = list(needs(study, paths, sizes, rate=matmul_rate()))
     _device(device, found)
     _room(directory, found)
     return found
+
+
+def sets_named(study: Study) -> list[str]:
+    """Return the data sets that a study names, in the order of its keys."""
+    known = datasets.manifest()
+    return list(dict.fromkeys(value for value in _texts(study) if value in known))
 
 
 def _standing_in(folder: Path) -> contextlib.AbstractContextManager[None]:
@@ -145,10 +185,9 @@ def _own_files(paths: Paths, directory: Path, found: Findings) -> bool:
 
 def _data(study: Study, found: Findings, digests: bool) -> set[str]:
     """Add the data sets that are not here; return their names."""
-    known = datasets.manifest()
     rows = {row["name"]: row for row in datasets.available().to_dict("records")}
     missing = set()
-    for name in dict.fromkeys(value for value in _texts(study) if value in known):
+    for name in sets_named(study):
         size = f"{int(rows[name]['n_bytes']):,} bytes"
         if not rows[name]["present"]:
             missing.add(name)
@@ -203,37 +242,19 @@ def _network(study: Study, found: Findings) -> Sizes | None:
         found.problems.append(f"model {name}: there is no such folder or file.")
     elif state == "needs a download":
         offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true")
+        near = difflib.get_close_matches(name, PACKAGED, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
         said = f"model {name} is not in the hub's cache"
         if offline:
-            found.problems.append(f"{said}, and HF_HUB_OFFLINE forbids to download it.")
+            found.problems.append(f"{said}, and HF_HUB_OFFLINE forbids to download it.{meant}")
         else:
-            found.remarks.append(f"{said}; the first step downloads it. Its size is not known.")
+            found.remarks.append(f"{said}; the first step downloads it. Its size is not known.{meant}")
     if sizes is None:
         return None
     count = "" if sizes.n_parameters is None else f", {sizes.n_parameters:,} parameters"
     found.remarks.append(f"model {name}: {state}{count}")
+    found.problems += network_fits(study, sizes)
     return sizes
-
-
-def _contents(study: Study, found: Findings, missing: Iterable[str]) -> None:
-    """Add what is wrong inside tables and arrays; those of data sets that are not here are passed over."""
-    out = set(missing)
-    if study.localizer is not None and study.localizer.stimuli not in out:
-        _try(found, lambda: localizer_stimuli(study.localizer))
-    if study.lesions is not None and study.lesions.pairs not in out:
-        _try(found, lambda: minimal_pairs(study.lesions))
-    story = study.story
-    if story is not None and story.responses not in out:
-        _try(found, lambda: story_words(story))
-        if story.responses.endswith(".nc"):
-            _try(found, lambda: own_series(story.responses))
-
-
-def _try(found: Findings, read: Any) -> None:
-    try:
-        read()
-    except NeuroalignError as error:
-        found.problems.append(str(error))
 
 
 def _device(device: str, found: Findings) -> None:
@@ -252,27 +273,11 @@ def _room(directory: Path, found: Findings) -> None:
     found.disk_free, found.memory_free = disk_free(directory), memory_free()
     if MARGIN * found.disk > found.disk_free:
         found.problems.append(
-            f"the disk of {directory.resolve()} has {_size(found.disk_free)} free; about "
-            f"{_size(MARGIN * found.disk)} are needed. Pass --directory on a larger disk."
+            f"the disk of {directory.resolve()} has {said_size(found.disk_free)} free; about "
+            f"{said_size(MARGIN * found.disk)} are needed. Pass --directory on a larger disk."
         )
     if found.memory > found.memory_free:
         found.problems.append(
-            f"{_size(found.memory_free)} of memory are free; about {_size(found.memory)} are needed with "
-            f"{found.processes} cores. Pass fewer --cores, or take a smaller network or dtype."
+            f"{said_size(found.memory_free)} of memory are free; about {said_size(found.memory)} are needed "
+            f"with {found.processes} cores. Pass fewer --cores, or take a smaller network or dtype."
         )
-
-
-def _size(n_bytes: float) -> str:
-    if math.isnan(n_bytes):
-        return "not known"
-    if n_bytes >= 1e9:
-        return f"{n_bytes / 1e9:.1f} GB"
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes < 1e7 else f"{n_bytes / 1e6:.0f} MB"
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    for row in (head, *rows):
-        left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-        right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        yield "  ".join(["", *left, *right]).rstrip()

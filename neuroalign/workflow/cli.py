@@ -30,6 +30,12 @@ app = typer.Typer(
 Config = Annotated[Path, typer.Argument(help="The study's YAML file, such as config/demo.yaml.")]
 Cores = Annotated[int, typer.Option(help="Processor cores; 0 takes all.", min=0)]
 Folder = Annotated[Path, typer.Option(help="Where results/ is made.", file_okay=False)]
+Profile = Annotated[
+    str, typer.Option(help="local, slurm, kubernetes, or a folder with a profile of your own.")
+]
+Jobs = Annotated[
+    int | None, typer.Option(help="Jobs submitted at the same time, on a cluster; the profile's else.", min=1)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 # Named here, so that completion need not import the command.
 TEMPLATES = ("demo", "language", "objects", "own-data")
@@ -65,7 +71,10 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Made where it is not there.", file_okay=False)],
     template: Annotated[
         str,
-        typer.Option(help=f"{', '.join(TEMPLATES)}.", autocompletion=lambda: list(TEMPLATES)),
+        typer.Option(
+            help=f"{', '.join(TEMPLATES)}; or a study that ships, such as v1 or alice.",
+            autocompletion=lambda: list(TEMPLATES),
+        ),
     ] = "demo",
     name: Annotated[str | None, typer.Option(help="Of the study; the folder's where not said.")] = None,
 ) -> None:
@@ -95,8 +104,8 @@ def check(
 ) -> None:
     """Find everything that would stop a study, before it runs: settings, files, data, network, disk, memory.
 
-    Prints an estimate of what the study writes and of the memory that its steps take, and every problem at
-    once.
+    Prints an estimate of what the study writes, of the memory and of the time that its steps take, and every
+    problem at once.
 
     Example: neuroalign check config/alice.yaml
 
@@ -116,27 +125,42 @@ def check(
 
 
 @app.command(epilog=EXIT_CODES)
-def run(config: Config, cores: Cores = 0, directory: Folder = Path()) -> None:
+def run(
+    config: Config,
+    cores: Cores = 0,
+    directory: Folder = Path(),
+    profile: Profile = "local",
+    jobs: Jobs = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the steps; run none.")] = False,
+) -> None:
     """Run a study; steps whose results stand and are up to date are not repeated.
 
     Example: neuroalign run config/demo.yaml
 
     Example: neuroalign run study.yaml --cores 4 --directory /scratch/me
+
+    Example: neuroalign run study.yaml --profile slurm --jobs 20
     """
     from .run_command import run_study
 
-    _echo(run_study(config, cores=cores, directory=directory))
+    _echo(run_study(config, cores=cores, directory=directory, profile=profile, jobs=jobs, dry_run=dry_run))
 
 
 @app.command(epilog=EXIT_CODES)
-def resume(config: Config, cores: Cores = 0, directory: Folder = Path()) -> None:
+def resume(
+    config: Config,
+    cores: Cores = 0,
+    directory: Folder = Path(),
+    profile: Profile = "local",
+    jobs: Jobs = None,
+) -> None:
     """Go on with a study that was stopped or killed: clear what was half written, then run the rest.
 
     Example: neuroalign resume config/alice.yaml
     """
     from .run_command import run_study
 
-    _echo(run_study(config, cores=cores, directory=directory))
+    _echo(run_study(config, cores=cores, directory=directory, profile=profile, jobs=jobs))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -78,7 +78,8 @@ def _files(features: Sequence[str]) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for text in features:
         name, sign, path = text.partition("=")
-        found.append((name, Path(path)) if sign else (Path(text).stem, Path(text)))
+        place = Path(path if sign else text)
+        found.append((io.plain_text(name if sign else place.stem), place))
     names = [name for name, _ in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -20,6 +21,7 @@ __all__ = ["EXIT_CODES", "FAILED", "INTERRUPTED", "WRONG", "Failed", "Guarded"]
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted."
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 # Packages that come with an extra of ours, by the name that is imported.
 EXTRAS = {
     "accelerate": "models",
@@ -64,8 +66,9 @@ def asked_by_environment() -> bool:
 def answered(*, debug: bool = False) -> Iterator[None]:
     """Turn expected errors of a block into a message on stderr and an exit code.
 
-    A mistake in the input ends with 2; a full disk, too little memory or a package that is not installed with
-    1; Ctrl-C with 130. Anything else is a mistake of ours, and its traceback is what a report of it needs.
+    A mistake in the input ends with 2; a full or broken disk, too little memory or a package that is not
+    installed with 1; Ctrl-C with 130. Anything else is a mistake of ours, and its traceback is what a report
+    of it needs.
     """
     try:
         yield
@@ -76,7 +79,7 @@ def answered(*, debug: bool = False) -> Iterator[None]:
         raise
     except NeuroalignError as error:
         _say(str(error), debug)
-        raise typer.Exit(WRONG) from None
+        raise typer.Exit(FAILED if _is_of_the_disk(error) else WRONG) from None
     except Failed as error:
         _say(str(error), debug)
         raise typer.Exit(FAILED) from None
@@ -86,6 +89,15 @@ def answered(*, debug: bool = False) -> Iterator[None]:
             raise
         _say(said, debug)
         raise typer.Exit(FAILED) from None
+
+
+def _is_of_the_disk(error: BaseException | None) -> bool:
+    """Return whether an error comes from a disk that is full, broken or read-only."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _failure(error: Exception) -> str | None:

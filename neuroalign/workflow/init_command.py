@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,15 @@ from .. import io
 from ..errors import FileError, InvalidValueError, choice, listing
 from ..schema import square
 from ..seeds import generator
+from .check_command import sets_named
+from .config import load_study
+from .run_command import find_snakefile
 
-__all__ = ["TEMPLATES", "make_study"]
+__all__ = ["SCHEMAS", "TEMPLATES", "make_study"]
 
 FOLDER = Path(__file__).with_name("templates")
+# JSON schemas that editors read, written by the models: `neuroalign schema`, `neuroalign datasets schema`.
+SCHEMAS = Path(__file__).with_name("schemas")
 # What each template is for, and the data sets that it needs.
 TEMPLATES = {
     "demo": ("what the package ships, with simulated responses; no download", ()),
@@ -52,7 +58,7 @@ def make_study(folder: Path, *, template: str, name: str | None) -> Iterator[str
     folder : path
         Made where it is not there. A file that is there is never overwritten.
     template : str
-        A key of ``TEMPLATES``.
+        A key of ``TEMPLATES``, or the name of a study that the package ships, such as ``"v1"``.
     name : str, optional
         Of the study; the folder's name in small letters where None.
 
@@ -63,21 +69,17 @@ def make_study(folder: Path, *, template: str, name: str | None) -> Iterator[str
     InvalidValueError
         If the template is unknown, or no name of a study can be made of the folder's.
     """
-    if template not in TEMPLATES:
-        raise choice(template, TEMPLATES, name="template")
-    given = name or _name(folder)
-    files = _files(template, given)
+    start = _start(template)
+    files = _files(start, name or _name(folder))
     there = [path for path in files if (folder / path).exists()]
     if there:
         raise FileError(
             f"{folder} has {listing(there)} already, and nothing is overwritten. Name another folder."
         )
-    for path, text in files.items():
-        io.write_text(text, folder / path)
+    io.write_files({folder / path: text.encode("utf-8") for path, text in files.items()})
     yield f"made {folder}: {', '.join(files)}" if len(files) < 6 else f"made {folder}: {len(files)} files"
-    missing = TEMPLATES[template][1]
-    if missing:
-        yield f"data that it needs (fetched once): neuroalign datasets fetch {' '.join(missing)}"
+    if start.sets:
+        yield f"data that it needs (fetched once): neuroalign datasets fetch {' '.join(start.sets)}"
     if folder.resolve() != Path.cwd():
         yield f"  cd {shlex.quote(str(folder))}"
     yield f"  neuroalign check {CONFIG}"
@@ -94,21 +96,47 @@ def _name(folder: Path) -> str:
     return found
 
 
-def _files(template: str, name: str) -> dict[str, str]:
+class _Start(NamedTuple):
+    """What a study is made from: its text, what it is for, the data sets that it needs, files beside it."""
+
+    text: str
+    about: str
+    sets: tuple[str, ...]
+    files: dict[str, str]
+
+
+def _start(template: str) -> _Start:
+    if template in TEMPLATES:
+        beside = _own_data() if template == "own-data" else {}
+        return _Start(io.read_text(FOLDER / f"{template}.yaml"), *TEMPLATES[template], beside)
+    shipped = {path.stem: path for path in sorted((find_snakefile().parent / "config").glob("*.yaml"))}
+    if template not in shipped:
+        raise choice(template, dict.fromkeys([*TEMPLATES, *shipped]), name="template")
+    study = load_study(shipped[template])
+    return _Start(io.read_text(shipped[template]), study.title, tuple(sets_named(study)), {})
+
+
+def _files(start: _Start, name: str) -> dict[str, str]:
     """Return the files of a study by their path in its folder."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or name == "shared":
         raise InvalidValueError(
             f"--name must be small letters, digits, - and _, and not 'shared'; got {name!r}."
         )
-    text = io.read_text(FOLDER / f"{template}.yaml").replace("name: study\n", f"name: {name}\n", 1)
+    text = re.sub(r"(?m)^name: .*$", f"name: {name}", start.text, count=1)
     about = Template(io.read_text(FOLDER / "README.txt"))
-    title = f"{name}: {TEMPLATES[template][0]}"
-    files = {
-        CONFIG: text,
+    title = f"{name}: {start.about}"
+    return {
+        CONFIG: _for_editors(text, "study"),
         "README.txt": about.substitute(title=title, line="=" * len(title), config=CONFIG, name=name),
         ".gitignore": "results/\n.snakemake/\n",
+        "study.schema.json": io.read_text(SCHEMAS / "study.schema.json"),
+        **start.files,
     }
-    return files | (_own_data() if template == "own-data" else {})
+
+
+def _for_editors(text: str, schema: str) -> str:
+    """Return YAML with the line by which editors find its schema: they complete keys and mark wrong ones."""
+    return f"# yaml-language-server: $schema={schema}.schema.json\n{text}"
 
 
 def _own_data() -> dict[str, str]:
@@ -119,7 +147,8 @@ def _own_data() -> dict[str, str]:
     truth = (category[a] != category[b]).astype(float)
     rng = generator(0, "init", "own-data")
     files = {
-        DESCRIPTION: io.read_text(FOLDER / DESCRIPTION),
+        DESCRIPTION: _for_editors(io.read_text(FOLDER / DESCRIPTION), "my_data"),
+        "my_data.schema.json": io.read_text(SCHEMAS / "my_data.schema.json"),
         "stimuli.tsv": _tsv(
             pd.DataFrame(
                 [(word, f"This is a {word}.", *about) for word, about in STIMULI.items()],

@@ -13,8 +13,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import FileError
+from ..errors import FileError, listing
 from ..extraction import PACKAGED
+from ..io.files import DAMAGED
 
 __all__ = ["Sizes", "find_model", "model_sizes"]
 
@@ -24,7 +25,7 @@ DEPTH = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 # GGUF's scalar types by number: letter and size for struct; 8 is text, 9 an array.
 GGUF_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 GGUF_TEXT, GGUF_ARRAY = 8, 9
-LARGEST_HEAD = 100_000_000
+LARGEST_HEAD, MOST_DIMS = 100_000_000, 8
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ def model_sizes(path: Path) -> Sizes:
     """
     try:
         return _gguf_sizes(path) if path.is_file() else _folder_sizes(path)
-    except (OSError, ValueError, KeyError, struct.error, UnicodeDecodeError) as error:
-        if isinstance(error, FileError):
-            raise
+    except FileError:
+        raise
+    except (*DAMAGED, struct.error) as error:
         raise FileError(f"{path}: the head of the model could not be read: {error}.") from error
 
 
@@ -133,7 +134,14 @@ def _safetensors_parameters(path: Path) -> int:
         if length > LARGEST_HEAD:
             raise FileError(f"{path} is no safetensors file.")
         head = json.loads(file.read(length))
-    return sum(prod(about["shape"]) for name, about in head.items() if name != "__metadata__")
+    return sum(_size(about["shape"]) for name, about in head.items() if name != "__metadata__")
+
+
+def _size(shape: Any) -> int:
+    """Return the number of values of a shape, which is a list of counts."""
+    if not isinstance(shape, list | tuple) or not all(isinstance(n, int) and 0 <= n < 2**48 for n in shape):
+        raise ValueError(f"a shape must be a list of counts; got {listing([shape])}")
+    return prod(shape)
 
 
 def _gguf_sizes(path: Path) -> Sizes:
@@ -183,9 +191,11 @@ def _gguf_tensor(file: BinaryIO) -> int:
     """Return the number of values of the tensor described next."""
     _gguf_text(file)
     (n_dims,) = struct.unpack("<I", file.read(4))
+    if n_dims > MOST_DIMS:
+        raise ValueError(f"a tensor has {n_dims} dims")
     shape = struct.unpack(f"<{n_dims}Q", file.read(8 * n_dims))
     file.seek(12, 1)  # its type and its place
-    return prod(shape)
+    return _size(shape)
 
 
 def hub_name(folder: str) -> str | None:

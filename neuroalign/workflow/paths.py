@@ -72,6 +72,11 @@ class Paths:
         return self.folder / "report.html"
 
     @property
+    def record(self) -> Path:
+        """Digests of what stood at the end of the last run."""
+        return self.folder / "digests.json"
+
+    @property
     def masks(self) -> Path:
         """Statistics and masks of the localizer."""
         return self.folder / "localizer.nc"
@@ -232,6 +237,10 @@ class Paths:
         """Return the numbers of the figures that the study's sections ask for."""
         given = [n for n, (section, _) in FIGURES.items() if getattr(self.study, section) is not None]
         return [n for n in given if n != 5 or self.study.localizer is not None]
+
+    def analyses(self) -> list[str]:
+        """Return the folders below ``analyses/`` whose rules the study needs."""
+        return sorted({FIGURES[number][1] for number in self.figures()})
 
     def log(self, step: str) -> Path:
         """Log file of a step."""

@@ -32,7 +32,11 @@ def data_rdms(path: Path, *, metric: str, roi: str | None) -> xr.DataArray:
         If there are regions and none is named, or it is unknown.
     """
     if path.suffix in TABLES:
-        return datasets.read_rdm_table(path).expand_dims(subject=[path.stem]).assign_attrs(given=True)
+        return (
+            datasets.read_rdm_table(path)
+            .expand_dims(subject=[io.plain_text(path.stem)])
+            .assign_attrs(given=True)
+        )
     found = _read(path)
     if not isinstance(found, xr.DataArray):
         raise FileError(f"{path}: the data must be one array; this file has {listing(found)}.")
@@ -63,7 +67,7 @@ def model_rdms(given: Sequence[str], *, metric: str) -> list[xr.DataArray]:
         path = Path(rest if sign else text)
         found += [
             one.expand_dims(model=[label])
-            for label, one in _models(path, name if sign else path.stem, metric)
+            for label, one in _models(path, io.plain_text(name if sign else path.stem), metric)
         ]
     names = [str(one["model"].item()) for one in found]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -16,8 +16,10 @@ from ..errors import FileError
 from .examples import load_study_with_examples
 from .guarding import Failed
 from .locks import run_lock
-from .outputs import remove_damaged
+from .outputs import sound_outputs
 from .paths import Paths
+from .profiles import LOCAL, find_profile, profile_options, submits_jobs
+from .records import Record
 
 __all__ = ["find_report", "find_snakefile", "run_study"]
 
@@ -25,8 +27,31 @@ __all__ = ["find_report", "find_snakefile", "run_study"]
 PATIENCE = 5
 
 
-def run_study(config: Path, *, cores: int, directory: Path) -> Iterator[str]:
+def run_study(
+    config: Path,
+    *,
+    cores: int,
+    directory: Path,
+    profile: str = LOCAL,
+    jobs: int | None = None,
+    dry_run: bool = False,
+) -> Iterator[str]:
     """Run what is not up to date of a study, and say what happened, by line.
+
+    Parameters
+    ----------
+    config : Path
+        The study's YAML file.
+    cores : int
+        0 takes all of this machine; on a cluster the bound over all jobs, 0 for none.
+    directory : Path
+        Where ``results/`` is made.
+    profile : str
+        Where it runs: see `profiles.find_profile`.
+    jobs : int, optional
+        How many jobs are submitted at the same time.
+    dry_run : bool
+        Plan only: nothing is run, locked or removed.
 
     Raises
     ------
@@ -38,22 +63,28 @@ def run_study(config: Path, *, cores: int, directory: Path) -> Iterator[str]:
     study = load_study_with_examples(config)
     Paths(study).check_sources(directory)
     snakefile = find_snakefile()
+    where = find_profile(profile, beside=snakefile.parent)
+    options = profile_options(where, cores=cores, jobs=jobs, n_cores=os.cpu_count() or 1)
+    call = [*_call(snakefile, config, directory), *options]
+    if dry_run:
+        yield from _plan(call, study.name)
+        return
     results = io.make_folder(directory / "results")
     paths = Paths(study, results)
     with run_lock(results) as (was_killed, hold):
-        call = _call(snakefile, config, directory, cores)
         if was_killed:
-            removed = io.remove_leftovers(results)
-            yield f"{study.name}: the last run was killed; {len(removed)} half-written file(s) removed."
+            yield f"{study.name}: {_cleared(results, is_cluster=submits_jobs(where))}"
             subprocess.run([*call, "--unlock"], check=False, capture_output=True)  # noqa: S603
-        for path in remove_damaged(paths):
-            yield f"{study.name}: {path} was damaged; it is removed and made again."
+        record = Record.read(paths, directory)
+        for said in sound_outputs(record, call, was_killed=was_killed):
+            yield f"{study.name}: {said}"
         before = _changed(paths.report)
-        # Idle threads sleep instead of spinning: several times faster where other programs share the cores.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        with subprocess.Popen(call, env=environment) as snakemake:  # noqa: S603
-            hold(snakemake.pid)
-            code = _ended(snakemake)
+        try:
+            with subprocess.Popen(call, env=_environment()) as snakemake:  # noqa: S603
+                hold(snakemake.pid)
+                code = _ended(snakemake)
+        finally:
+            record.write()
         if code:
             raise Failed(f"{study.name}: a step failed; its log is named above. Nothing half-written stands.")
         if before is not None and _changed(paths.report) == before:
@@ -63,18 +94,25 @@ def run_study(config: Path, *, cores: int, directory: Path) -> Iterator[str]:
 
 
 def find_snakefile() -> Path:
-    """Return the workflow's front door: that of the folder one stands in, else the one beside the package.
+    """Return the workflow's front door.
+
+    That of the clone one stands in, else the one beside the package (an editable installation), else the one
+    inside it. A Snakefile of somebody's own project is passed over: ours has our rules beside it.
 
     Raises
     ------
     FileError
         If there is none.
     """
-    for folder in (Path(), Path(__file__).resolve().parents[2]):
+    package = Path(__file__).resolve().parents[1]
+    for folder in (Path(), package.parent, package / "study"):
         snakefile = folder / "Snakefile"
-        if snakefile.is_file() and (folder / "analyses").is_dir():
+        if snakefile.is_file() and (folder / "analyses" / "extraction.smk").is_file():
             return snakefile.resolve()
-    raise FileError("there is no Snakefile here; call neuroalign from the folder of the clone.")
+    raise FileError(
+        f"the workflow is not in {package}: the installation is not whole. "
+        "Run: pip install --force-reinstall --no-deps neuroalign"
+    )
 
 
 def find_report(config: Path, *, directory: Path, rebuild: bool) -> Path:
@@ -91,16 +129,44 @@ def find_report(config: Path, *, directory: Path, rebuild: bool) -> Path:
         from .steps import STEPS
 
         STEPS["report"](paths)
+        Record.read(paths, directory).note(paths.report)
     if not paths.report.is_file():
         raise FileError(f"{paths.report} does not exist. Run: neuroalign run {config}")
     return paths.report
 
 
-def _call(snakefile: Path, config: Path, directory: Path, cores: int) -> list[str]:
+def _plan(call: list[str], name: str) -> Iterator[str]:
+    with subprocess.Popen([*call, "--dry-run"], env=_environment()) as snakemake:  # noqa: S603
+        code = _ended(snakemake)
+    if code:
+        raise Failed(f"{name}: it cannot be planned; the reason is above.")
+    yield f"{name}: planned; nothing was run."
+
+
+def _cleared(results: Path, *, is_cluster: bool) -> str:
+    """Clear what a killed run left, and say so.
+
+    Jobs on a cluster outlive the run that submitted them, so that their half-written files are left alone.
+    """
+    if is_cluster:
+        return (
+            "the last run was killed; jobs that it submitted may still run. Cancel them, or wait for them: "
+            "what they make is made again."
+        )
+    removed = io.remove_leftovers(results)
+    return f"the last run was killed; {len(removed)} half-written file(s) removed."
+
+
+def _environment() -> dict[str, str]:
+    """Let idle threads sleep instead of spin: several times faster where other programs share the cores."""
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+
+
+def _call(snakefile: Path, config: Path, directory: Path) -> list[str]:
     call = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
-    call += ["--configfile", str(config.resolve()), "--directory", str(directory.resolve())]
-    call += ["--workflow-profile", str(snakefile.parent / "profiles" / "default")]
-    return [*call, "--cores", str(cores or os.cpu_count() or 1)]
+    call += ["--configfile", str(config.resolve())]
+    # Said only where it is elsewhere: jobs on machines that share no disk have no such folder.
+    return call if directory.resolve() == Path.cwd() else [*call, "--directory", str(directory.resolve())]
 
 
 def _changed(path: Path) -> int | None:

@@ -97,7 +97,8 @@ def test_run_without_a_workflow_says_where_to_call_it(config, tmp_path, monkeypa
     found = call("run", config)
     assert found.exit_code == 2
     assert found.stderr == (
-        "neuroalign: there is no Snakefile here; call neuroalign from the folder of the clone.\n"
+        f"neuroalign: the workflow is not in {tmp_path}/a/b: the installation is not whole. "
+        "Run: pip install --force-reinstall --no-deps neuroalign\n"
     )
     assert not (tmp_path / "results").exists()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import yaml
@@ -12,6 +14,8 @@ from typer.testing import CliRunner
 from neuroalign import datasets, rsa
 from neuroalign.workflow import load_study
 from neuroalign.workflow.cli import TEMPLATES, app
+from neuroalign.workflow.config import study_schema
+from neuroalign.workflow.init_command import SCHEMAS
 from neuroalign.workflow.paths import Paths
 
 
@@ -90,7 +94,7 @@ def test_nothing_is_overwritten_and_nothing_written_beside(tmp_path):
     [
         (
             ("x", "--template", "dem"),
-            "template must be one of 'demo', 'language', 'objects', 'own-data'; got 'dem'.",
+            "template must be one of 'demo', 'language', 'objects', 'own-data', 'alice', ",
         ),
         (("x", "--name", "My Study"), "--name must be small letters, digits, - and _"),
         (("x", "--name", "shared"), "not 'shared'; got 'shared'."),
@@ -124,3 +128,48 @@ def test_tables_of_own_data_follow_the_category(tmp_path):
     assert np.mean(scores) == pytest.approx(0.7, abs=0.1)
     assert load_study(folder / "study.yaml").own.simulated
     assert call("datasets", "check", folder / "my_data.yaml").exit_code == 0
+
+
+SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in TEMPLATES])
+def test_studies_that_ship_can_be_started_from(name, tmp_path):
+    found = call("init", tmp_path / "x", "--template", name, "--name", "mine")
+    assert found.exit_code == 0, found.output
+    made = load_study(tmp_path / "x" / "study.yaml")
+    shipped = load_study(Path(__file__).parents[2] / "config" / f"{name}.yaml")
+    assert made == shipped.model_copy(update={"name": "mine"})
+
+
+def test_data_of_a_study_that_ships_are_said(tmp_path):
+    found = call("init", tmp_path / "x", "--template", "searchlight")
+    assert "neuroalign datasets fetch haxby_slice" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "made", "command"),
+    [
+        ("study", study_schema, "neuroalign schema"),
+        ("my_data", datasets.description_schema, "neuroalign datasets schema"),
+    ],
+    ids=["study", "my_data"],
+)
+def test_schema_that_ships_is_what_the_model_writes(file, made, command):
+    path = SCHEMAS / f"{file}.schema.json"
+    shipped = path.read_text(encoding="utf-8")
+    assert shipped == json.dumps(made(), indent=1) + "\n", f"run: {command} > {path}"
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_editors_find_the_schema_and_the_study_keeps_to_it(template, tmp_path):
+    call("init", tmp_path / "x", "--template", template)
+    files = ["study.yaml", "my_data.yaml"] if template == "own-data" else ["study.yaml"]
+    for name in files:
+        text = (tmp_path / "x" / name).read_text()
+        first = text.splitlines()[0]
+        schema = tmp_path / "x" / first.removeprefix("# yaml-language-server: $schema=")
+        assert schema.is_file(), first
+        checker = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+        assert not list(checker.iter_errors(yaml.safe_load(text)))
+        assert list(checker.iter_errors({**yaml.safe_load(text), "localiser": {}}))

@@ -42,6 +42,7 @@ def test_lock_is_gone_after_an_exception(tmp_path, error):
     assert caught.value is error and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.goal("R18", "locks of dead, foreign and recycled processes")
 def test_live_holder_refuses_and_keeps_its_lock(tmp_path, sleeper):
     hold(tmp_path, sleeper.pid, psutil.Process(sleeper.pid).create_time())
     before = (tmp_path / NAME).read_bytes()
@@ -109,6 +110,7 @@ def test_child_that_outlives_its_killed_parent_still_holds(tmp_path):
         assert was_killed is True
 
 
+@pytest.mark.goal("R18", "two that take the lock at once")
 def test_of_two_that_start_at_once_one_is_refused_and_the_other_unharmed(tmp_path):
     code = (
         "import sys, time\n"

@@ -234,6 +234,14 @@ def test_missing_part_of_a_figure_is_named_and_no_report_is_written(tmp_path, ex
     assert not paths.report.exists()
 
 
+def test_report_does_not_count_the_time_of_the_report_before_it(tmp_path):
+    paths = make(tmp_path)
+    before = shown(paths)
+    measured = next((paths.folder / "benchmarks").iterdir())
+    paths.benchmark("report").write_bytes(measured.read_bytes())
+    assert shown(paths) == before
+
+
 def test_report_without_step_times_is_written_too(tmp_path):
     paths = make(tmp_path)
     for path in (paths.folder / "benchmarks").iterdir():

@@ -231,6 +231,7 @@ def test_nothing_is_left_half_written_and_nothing_stands_outside_results(whole):
     assert {path.name for path in whole.folder.iterdir()} == {"results", ".snakemake"}
 
 
+@pytest.mark.goal("R18", "run and resume beside a run")
 def test_of_two_runs_at_once_the_second_is_refused_and_the_first_unharmed(whole):
     code, said = whole.second
     assert code == 2
@@ -249,6 +250,7 @@ def test_second_run_does_nothing_and_says_so(clone, whole):
     assert stamps(whole.folder / "results") == before
 
 
+@pytest.mark.goal("R7", "one value of the configuration changed")
 def test_changed_value_reruns_the_steps_that_it_touches_and_no_others(clone, again, tmp_path):
     before = stamps(again / "results")
     config = clone.config(tmp_path / "tiny.yaml", lesions__n_controls=3)
@@ -262,6 +264,7 @@ def test_changed_value_reruns_the_steps_that_it_touches_and_no_others(clone, aga
     }
     assert {name.split("/")[0] for name in touched} == {"tiny"}
     assert {Path(name).name.split(".")[0] for name in touched - work} == {
+        "digests",
         "figure2",
         "lesion_scores",
         "lesions",
@@ -274,6 +277,7 @@ def test_changed_value_reruns_the_steps_that_it_touches_and_no_others(clone, aga
 STORY = {"prepare_story", "encode", "story_rsa", "unit_alignment", "figure3", "figure4", "figure5"}
 
 
+@pytest.mark.goal("R7", "one value of the configuration changed")
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
@@ -307,6 +311,7 @@ def test_absent_own_file_is_refused_although_former_results_stand(clone, whole, 
         clone.planned(clone.config(tmp_path / "tiny.yaml", **{key: "absent.tsv"}), whole.folder)
 
 
+@pytest.mark.goal("R7", "a module of the package edited")
 @pytest.mark.parametrize(
     ("file", "rules"),
     [
@@ -327,6 +332,7 @@ def test_plan_after_an_edit_of_the_code_has_the_steps_that_use_it(clone, whole, 
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+@pytest.mark.goal("R3", "kill -9, twice, of a study that extracts and lesions")
 def test_run_that_was_killed_twice_ends_like_the_undisturbed_one(clone, whole, tmp_path):
     folder, rng = tmp_path / "killed", np.random.default_rng(2024)
     folder.mkdir()

@@ -66,9 +66,13 @@ def _flat(params: Mapping[str, Any], within: str = "") -> list[tuple[str, str]]:
 
 
 def _steps(paths: Paths) -> list[dict[str, Any]]:
-    """Return how long each step took, as Snakemake measured it when the step last ran."""
+    """Return how long each step took, as Snakemake measured it when the step last ran.
+
+    The report itself is left out: what stands of it is of the report before, or nothing.
+    """
     rows = []
-    for path in sorted((paths.folder / "benchmarks").glob("*.tsv")):
+    measured = sorted((paths.folder / "benchmarks").glob("*.tsv"))
+    for path in [path for path in measured if path.stem != "report"]:
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
         if len(table):
             row = table.iloc[-1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 from ..errors import InvalidValueError, choice
@@ -18,17 +20,18 @@ def run_step(name: str, study: str, results: Path, *, what: str, twin: str, part
     except json.JSONDecodeError as error:
         raise InvalidValueError(f"--study is not JSON: {error}.") from None
     checked = load_study(source)
+    from . import steps
     from .paths import Paths
-    from .steps import STEPS, extract_activations, score_part, write_moments
+    from .steps import STEPS
 
     _set_threads(threads)
     paths = Paths(checked, results)
     if name == "extract":
-        extract_activations(paths, what, twin)
+        steps.extract_activations(paths, what, twin)
     elif name == "moments":
-        write_moments(paths, twin)
+        steps.write_moments(paths, twin)
     elif name == "lesion-part":
-        score_part(paths, what, part)
+        steps.score_part(paths, what, part)
     elif name in STEPS:
         STEPS[name](paths)
     else:
@@ -36,8 +39,11 @@ def run_step(name: str, study: str, results: Path, *, what: str, twin: str, part
 
 
 def _set_threads(threads: int) -> None:
-    import torch
+    """Set the threads of what is loaded, and of what a step loads later: torch alone takes a second."""
     from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(threads)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
     threadpool_limits(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)

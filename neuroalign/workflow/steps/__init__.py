@@ -1,81 +1,75 @@
-"""One function a Snakemake rule: reads files, calls the rooms, writes files."""
+"""One function a Snakemake rule: reads files, calls the rooms, writes files.
 
-from .bands import story_bands
-from .behaviour import behaviour
-from .bias import bias
-from .dissociation import dissociation
-from .evoked import evoked
-from .extraction import extract_activations
-from .lesions import lesions
-from .localizer import localizer
-from .movie import movie
-from .objects import objects
-from .own import own_activations, own_rdms, own_rsa
-from .paradigms import paradigms
-from .parts import score_part
-from .presets import preset_figures, write_moments
-from .report import report
-from .searchlight import searchlight
-from .story import encode, prepare_story, story_rsa, unit_alignment
-from .sweep import sweep
-from .topography import topography
-from .topology import topological_rsa
-from .universal import universal
+A step's module is imported when the step is asked for: a job of seconds does not load what it does not use.
+"""
 
-__all__ = [
-    "STEPS",
-    "behaviour",
-    "bias",
-    "dissociation",
-    "encode",
-    "evoked",
-    "extract_activations",
-    "lesions",
-    "localizer",
-    "movie",
-    "objects",
-    "own_activations",
-    "own_rdms",
-    "own_rsa",
-    "paradigms",
-    "prepare_story",
-    "preset_figures",
-    "report",
-    "score_part",
-    "searchlight",
-    "story_bands",
-    "story_rsa",
-    "sweep",
-    "topography",
-    "topological_rsa",
-    "unit_alignment",
-    "universal",
-    "write_moments",
-]
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
-STEPS = {
-    "localizer": localizer,
-    "lesions": lesions,
-    "prepare-story": prepare_story,
-    "encode": encode,
-    "story-rsa": story_rsa,
-    "unit-alignment": unit_alignment,
-    "objects": objects,
-    "behaviour": behaviour,
-    "bias": bias,
-    "presets": preset_figures,
-    "sweep": sweep,
-    "paradigms": paradigms,
-    "dissociation": dissociation,
-    "topology": topological_rsa,
-    "universal": universal,
-    "topography": topography,
-    "movie": movie,
-    "evoked": evoked,
-    "searchlight": searchlight,
-    "story-bands": story_bands,
-    "own-activations": own_activations,
-    "own-rdms": own_rdms,
-    "own-rsa": own_rsa,
-    "report": report,
-}
+__all__ = ["STEPS", "extract_activations", "score_part", "write_moments"]
+
+
+class _Steps(Mapping[str, Callable[..., None]]):
+    """Steps by name, each a function of the study's paths."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = dict(places)
+
+    def __getitem__(self, name: str) -> Callable[..., None]:
+        module, _, function = self._places[name].partition(":")
+        step: Callable[..., None] = getattr(import_module(f".{module}", __name__), function)
+        return step
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+STEPS = _Steps(
+    {
+        "localizer": "localizer:localizer",
+        "lesions": "lesions:lesions",
+        "prepare-story": "story:prepare_story",
+        "encode": "story:encode",
+        "story-rsa": "story:story_rsa",
+        "unit-alignment": "story:unit_alignment",
+        "objects": "objects:objects",
+        "behaviour": "behaviour:behaviour",
+        "bias": "bias:bias",
+        "presets": "presets:preset_figures",
+        "sweep": "sweep:sweep",
+        "paradigms": "paradigms:paradigms",
+        "dissociation": "dissociation:dissociation",
+        "topology": "topology:topological_rsa",
+        "universal": "universal:universal",
+        "topography": "topography:topography",
+        "movie": "movie:movie",
+        "evoked": "evoked:evoked",
+        "searchlight": "searchlight:searchlight",
+        "story-bands": "bands:story_bands",
+        "own-activations": "own:own_activations",
+        "own-rdms": "own:own_rdms",
+        "own-rsa": "own:own_rsa",
+        "report": "report:report",
+    }
+)
+# Steps that take more than the study's paths.
+_OTHERS = _Steps(
+    {
+        "extract_activations": "extraction:extract_activations",
+        "score_part": "parts:score_part",
+        "write_moments": "presets:write_moments",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OTHERS:
+        return _OTHERS[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

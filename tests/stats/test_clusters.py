@@ -357,3 +357,26 @@ def test_one_null_set_in_twenty_has_a_cluster(threshold):
         test = stats.cluster_test(scores(noise), threshold=threshold, n=99, rng=rng)
         found += bool((test["p"] <= 0.05).any())
     assert abs(found / n_sets - 0.05) < 3 * np.sqrt(0.05 * 0.95 / n_sets)
+
+
+def test_dims_without_labels_go_by_place_and_must_have_one_size():
+    one, two = (scores(smooth((6, 2, 10), seed)).drop_vars(["neuroid", "time"]) for seed in (17, 18))
+    found = stats.cluster_test(one, other=two, threshold=1.0)
+    expected = stats.cluster_test(one - two, threshold=1.0)
+    assert len(found["p_cluster"]) > 0
+    for name in ("p_cluster", "mass"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    with pytest.raises(ShapeError, match="other has 9 along 'time'; values have 10"):
+        stats.cluster_test(one, other=two.isel(time=slice(9)))
+
+
+def test_an_adjacency_of_other_places_is_refused():
+    x = scores(smooth((6, 2, 10), 16))
+    with pytest.raises(ShapeError, match=r"dims such as \(neuroid, neuroid_b\); got \('neuroid', 'other'\)"):
+        stats.cluster_test(x, adjacency=xr.DataArray(chain(2), dims=("neuroid", "other")))
+    with pytest.raises(ShapeError, match="adjacency is of 'voxel', which values do not have; their dims are"):
+        stats.cluster_test(x, adjacency=xr.DataArray(chain(2), dims=("voxel", "voxel_b")))
+    with pytest.raises(
+        ShapeError, match="adjacency is of 'neuroid', which values do not have; their dims are"
+    ):
+        stats.cluster_test(x.isel(neuroid=0, drop=True), adjacency=chain(2))

@@ -164,6 +164,8 @@ def test_a_curve_that_does_not_bend_has_no_ceiling():
     np.testing.assert_allclose(v0, [np.nan, np.nan, 0.4, np.nan], rtol=1e-6)
     assert np.isnan(tau).tolist() == [True, True, False, True]
     np.testing.assert_allclose(fit_saturation(x, curves[:, 3], maximum=5.0), [3.0, 5.0], rtol=1e-6)
+    with pytest.raises(InvalidValueError, match="at least 3 different positive sizes; got"):
+        fit_saturation([0.0, 1.0, 2.0], [0.1, 0.2, 0.3])
 
 
 def test_extrapolation_recovers_the_planted_ceiling_from_noisy_subsets():
@@ -233,3 +235,22 @@ def test_normalised_scores_keep_the_raw_ones_and_count_what_has_no_ceiling():
         normalized(scores, xr.DataArray([1.0], dims="subject"))
     with pytest.raises(ShapeError, match="differ along 'neuroid': 4 and 3"):
         normalized(scores, ceiling[1:].drop_vars("neuroid"))
+
+
+def test_a_ceiling_without_labels_goes_by_place():
+    scores = xr.DataArray([0.3, 0.2], dims="neuroid", coords={"neuroid": ["a", "b"]})
+    found = normalized(scores, xr.DataArray([0.6, 0.8], dims="neuroid"))
+    np.testing.assert_allclose(found.normalized, [0.5, 0.25])
+
+
+def test_arrays_without_names_and_impossible_maxima_are_refused(rng):
+    with pytest.raises(ShapeError, match="responses must be a DataArray; got ndarray"):
+        explainable_variance(rng.standard_normal((3, 4, 2)))
+    for maximum in (0.0, np.nan):
+        with pytest.raises(InvalidValueError, match=f"maximum must be positive and finite; got {maximum}"):
+            extrapolated_ceiling(len, 6, rng=rng, maximum=maximum)
+
+
+def test_commonalities_need_a_score_of_every_union():
+    with pytest.raises(ShapeError, match=r"3 sets have 7 unions; got scores of shape \(3,\)"):
+        stats.commonalities(np.array([0.5, 0.4, 0.6]), 3)

@@ -128,6 +128,11 @@ def test_undefined_bootstrap_draws_are_counted_and_left_out():
     assert found.n_undefined[1] == 100
 
 
+def test_two_items_are_enough_for_a_bootstrap():
+    found = stats.bootstrap(lambda i: float(i.mean()), 2, n=200, rng=np.random.default_rng(0))
+    assert (float(found.estimate), float(found.lower), float(found.upper)) == (0.5, 0.0, 1.0)
+
+
 def test_bootstrap_refuses_what_it_cannot_resample(rng):
     with pytest.raises(InvalidValueError, match="at least 2 items; got 1"):
         stats.bootstrap(np.mean, 1, n=10, rng=rng)
@@ -174,3 +179,11 @@ def test_noise_ceiling_by_hand_and_lower_below_upper(rng):
     assert (lower < upper).all()
     with pytest.raises(ShapeError, match="at least 2 subjects"):
         stats.noise_ceiling(values[:1])
+
+
+def test_a_rotation_by_more_than_half_and_a_chance_that_is_none_are_refused():
+    with pytest.raises(InvalidValueError, match="minimum must be at most half of the 9 rows; got 5"):
+        stats.circular_shift(9, np.random.default_rng(0), minimum=5)
+    maps = xr.DataArray(np.ones((3, 2)), dims=("subject", "neuroid"), coords={"subject": list("abc")})
+    with pytest.raises(InvalidValueError, match="chance must be finite; got nan"):
+        stats.map_tests(maps, chance=np.nan)

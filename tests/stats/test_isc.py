@@ -108,3 +108,9 @@ def test_listeners_of_alice_share_what_was_published(data_root):
     mean = found.mean("subject")
     for roi, value in expected.items():
         assert float(mean.sel(roi=roi)) == pytest.approx(value, abs=0.001)
+
+
+def test_runs_of_neuroids_are_no_runs_of_a_series(series):
+    wrong = series.assign_coords(run=("neuroid", np.arange(8)))
+    with pytest.raises(LabelError, match=r"run must be a coordinate of time; its dims are \('neuroid',\)"):
+        stats.prepare_series(wrong)

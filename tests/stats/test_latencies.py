@@ -257,3 +257,26 @@ def test_a_planted_latency_is_recovered_and_its_intervals_hold_it(kind):
     by_bootstrap, by_jackknife = np.mean(held, axis=0)
     assert by_bootstrap > 0.82
     assert by_jackknife > {"peak": 0.6, "fractional-area": 0.85, "fractional-peak": 0.7}[kind]
+
+
+def test_the_order_of_dims_never_matters_and_unlabelled_dims_go_by_place(rng):
+    one, two = (courses(np.stack([simulated(rng, 6, m), simulated(rng, 6, m + 0.1)], 1)) for m in (0.4, 0.3))
+    expected = stats.latency_difference(one, two)
+    assert expected["estimate"].shape == (2,) and (expected["estimate"] > 0).all()
+    xr.testing.assert_identical(
+        stats.latency_difference(one, two.transpose("time", "condition", "subject")), expected
+    )
+    with pytest.raises(
+        ShapeError, match=r"other must have the dims of values, .*; got \('subject', 'time'\)"
+    ):
+        stats.latency_difference(one, two.isel(condition=0))
+    with pytest.raises(ShapeError, match=r"other must have the shape of values, .*; got"):
+        stats.latency_difference(one, two.isel(condition=[0, 1, 0]))
+
+
+def test_unknown_means_and_levels_are_refused():
+    x = courses([bump(0.4), bump(0.5)])
+    with pytest.raises(InvalidValueError, match=r"of must be one of .*; got 'group'"):
+        stats.latencies(x, of="group")
+    with pytest.raises(InvalidValueError, match="level must be between 0 and 1; got 95"):
+        stats.latencies(x, level=95)

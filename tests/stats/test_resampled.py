@@ -157,3 +157,9 @@ def test_mean_tests_leave_out_who_is_missing(rng):
     assert float(found["estimate"][0]) == pytest.approx(known.mean())
     assert float(found["variance"][0]) == pytest.approx(known.var(ddof=1) / 7)
     assert found.attrs["n_undefined"] == 1
+
+
+def test_the_dual_variance_of_eleven_subjects_and_stimuli_by_hand():
+    """1.1 x .3 + 1.1 x .25 - 1.21 x (.6 - .3 - .25) = .5445, between 1.1 x .3 and .6: nothing is cut."""
+    found = stats.dual_variance(np.array(0.6), np.array(0.3), np.array(0.25), 11, 11)
+    assert float(found) == pytest.approx(0.5445, abs=1e-12)

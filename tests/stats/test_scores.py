@@ -120,3 +120,10 @@ def test_standardize_and_detrend_leave_their_argument(rng):
     stats.standardize(x)
     stats.detrend_linear(x)
     np.testing.assert_array_equal(x, before)
+
+
+def test_axes_and_times_that_are_not_there_are_refused(pair):
+    with pytest.raises(ShapeError, match="axis 2 is not one of the 2 dims of y"):
+        stats.pearson_r(*pair, axis=2)
+    with pytest.raises(ShapeError, match=r"at must have shape \(40,\); got \(39,\)"):
+        stats.detrend_linear(pair[0], at=np.arange(39))

@@ -201,6 +201,16 @@ def test_a_cut_image_is_a_file_error(tmp_path):
         images.read_nifti(tmp_path / "other.nii")
 
 
+def test_every_voxel_of_every_map_is_read_without_a_mask(tmp_path):
+    full = np.random.default_rng(3).standard_normal((*SHAPE, 2)).astype(np.float32)
+    nib.save(nib.Nifti1Image(full, AFFINE), tmp_path / "maps.nii")
+    found = images.read_nifti(tmp_path / "maps.nii")
+    assert found.shape == (2, np.prod(SHAPE))
+    i, j, k = (found[name].values for name in "ijk")
+    np.testing.assert_array_equal(found.values, full[i, j, k].T)
+    assert found["neuroid"].values[1] == "0-0-1"
+
+
 def test_a_mask_of_another_shape_is_refused(tmp_path):
     images.save_nifti(volume_map(), tmp_path / "map.nii")
     for mask in (np.ones((5, 4, 2), dtype=bool), np.ones(SHAPE)):
@@ -219,6 +229,14 @@ def surface_map(n_maps=None, **coords):
     dims = ("neuroid",) if n_maps is None else ("layer", "neuroid")
     own = {"vertex": ("neuroid", [7, 0, 3, 9]), **coords}
     return xr.DataArray(values, dims=dims, coords=own, attrs={"n_vertices": 10}, name="r2")
+
+
+def test_a_surface_of_one_vertex_is_a_surface_and_one_of_none_is_not(tmp_path):
+    one = xr.DataArray([2.5], dims="neuroid", coords={"vertex": ("neuroid", [0])}, name="r2")
+    images.save_gifti(one, tmp_path / "one.gii", hemisphere="left", n_vertices=1)
+    assert nib.load(tmp_path / "one.gii").darrays[0].data.tolist() == [2.5]
+    with pytest.raises(ShapeError, match="n_vertices must be the number of vertices of the surface; got 0"):
+        images.save_gifti(one, tmp_path / "one.gii", hemisphere="left", n_vertices=0)
 
 
 @pytest.mark.parametrize("n_maps", [None, 2])

@@ -51,6 +51,61 @@ def test_content_does_not_depend_on_batches_or_their_order(tmp_path, values):
     assert len({layers_digest(tmp_path / f"{name}.nc") for name in "acd"}) == 3
 
 
+@pytest.mark.parametrize("batches", [[[0, 1, 4, 5], [2, 3]], [[5, 0, 3], [1], [4, 2]], [[0, 2, 3, 5, 1, 4]]])
+def test_batches_with_gaps_go_to_their_rows(tmp_path, values, batches):
+    with layer_writer(tmp_path / "x.nc", WIDTHS, LABELS, {}) as writer:
+        for rows in batches:
+            writer.write(np.array(rows), {name: block[rows] for name, block in values.items()})
+    for name, block in values.items():
+        np.testing.assert_array_equal(read_layer(tmp_path / "x.nc", name).values, block)
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+@pytest.mark.parametrize("last", [1, 2])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_interrupted_block_goes_on_after_the_last_batch_that_is_whole(tmp_path, values, last, damaged):
+    batches, path = [[1, 2, 5], [0, 3], [4]], tmp_path / "x.nc"
+
+    def go_on(upto):
+        with layer_writer(path, WIDTHS, LABELS, {}, plan=["batches"]) as writer:
+            begun = writer.mark
+            for number in range(0 if begun is None else begun[0] + 1, upto):
+                rows = batches[number]
+                writer.write(np.array(rows), {n: b[rows] for n, b in values.items()}, mark=[number])
+            if upto < len(batches):
+                raise Killed
+        return begun
+
+    with pytest.raises(Killed):
+        go_on(last)
+    if damaged:
+        (partial,) = (file for file in tmp_path.iterdir() if file.stat().st_size > 2000)
+        content = bytearray(partial.read_bytes())
+        at = content.index(values["model.layers.2"][batches[last - 1][0]].tobytes())
+        content[at] ^= 1
+        partial.write_bytes(bytes(content))
+    before = last - 1 - damaged
+    assert go_on(3) == (None if before < 0 else [before])
+    for name, block in values.items():
+        np.testing.assert_array_equal(read_layer(path, name).values, block)
+
+
+def test_the_room_that_is_asked_for_is_that_of_the_values_and_a_little_more(tmp_path, values, monkeypatch):
+    needed = 6 * sum(WIDTHS.values()) * 4 + room.SPARE_BYTES
+
+    def disk_of(free):
+        monkeypatch.setattr(room.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free})())
+
+    disk_of(needed)
+    write(tmp_path / "x.nc", values)
+    disk_of(needed - 1)
+    with pytest.raises(FileError, match=r"x\.nc needs 0 MB; the disk has 1 MB left"):
+        write(tmp_path / "x.nc", values)
+
+
 def test_file_is_netcdf(tmp_path, values):
     write(tmp_path / "x.nc", values)
     with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as found:
@@ -85,8 +140,9 @@ def test_file_has_its_name_only_when_it_is_complete(tmp_path, values):
 def test_changed_values_are_refused_in_their_layer_only(tmp_path, values):
     path = tmp_path / "x.nc"
     write(path, values)
-    with h5py.File(path, "r+") as file:
-        file["model.layers.10"][3, 1] += 1e-6
+    content = bytearray(path.read_bytes())
+    content[content.index(values["model.layers.10"].tobytes()) + 5] ^= 1
+    path.write_bytes(content)
     with pytest.raises(FileError, match=r"layer 'model\.layers\.10' is not what was written"):
         read_layer(path, "model.layers.10")
     np.testing.assert_array_equal(read_layer(path, "model.layers.0").values, values["model.layers.0"])

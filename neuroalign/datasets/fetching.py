@@ -189,7 +189,7 @@ def _download(folder: Path, entry: io.SetEntry, item: io.FileEntry) -> None:
             )
         except (OSError, ValueError) as error:  # offline, refused, disk full; another SHA-256
             raise FileError(
-                f"{entry.name}: {item.path} could not be downloaded from {url}: "
+                f"{entry.name}: {folder / item.path} could not be downloaded from {url}: "
                 f"{type(error).__name__}: {error}. "
                 "Call fetch again when there is a network (files already there are kept), or set "
                 f"NEUROALIGN_DATA to a folder that holds a complete {entry.name!r} folder."

@@ -1,13 +1,15 @@
 """The only room that writes files: atomic writes, digests, labelled arrays on disk, dataset manifests."""
 
-from .digests import content_digest, file_digest
+from .digests import content_digest, file_digest, plain_text
 from .files import (
+    json_bytes,
     make_folder,
     read_json,
     read_table,
     read_text,
     remove_leftovers,
     write_bytes,
+    write_files,
     write_json,
     write_table,
     write_text,
@@ -26,6 +28,7 @@ __all__ = [
     "SetEntry",
     "content_digest",
     "file_digest",
+    "json_bytes",
     "layer_attrs",
     "layer_names",
     "layer_writer",
@@ -34,6 +37,7 @@ __all__ = [
     "make_folder",
     "map_table",
     "nifti_image",
+    "plain_text",
     "provenance",
     "read_json",
     "read_layer",
@@ -49,6 +53,7 @@ __all__ = [
     "stored_digest",
     "verify_file",
     "write_bytes",
+    "write_files",
     "write_json",
     "write_table",
     "write_text",

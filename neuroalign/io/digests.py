@@ -12,7 +12,7 @@ import xarray as xr
 
 from ..errors import FileError, InvalidValueError
 
-__all__ = ["content_digest", "file_digest"]
+__all__ = ["content_digest", "file_digest", "plain_text"]
 
 
 def file_digest(path: str | Path) -> str:
@@ -22,6 +22,30 @@ def file_digest(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise FileError(f"{path} could not be read: {error.strerror or error}.") from error
+
+
+def plain_text(text: str) -> str:
+    """Return text as Unicode that can be written.
+
+    In a locale without its letters (LANG=C), Python hands on the bytes of a path or a word of the command
+    line as code points of their own; here they become the letters that they are in UTF-8.
+
+    Raises
+    ------
+    InvalidValueError
+        If they are none.
+
+    Examples
+    --------
+    >>> plain_text(bytes([195, 169]).decode("ascii", "surrogateescape"))
+    'é'
+    """
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise InvalidValueError(f"{text[:100]!a} is no Unicode text. Rename it.") from None
 
 
 def content_digest(x: xr.DataArray | xr.Dataset) -> str:
@@ -41,7 +65,11 @@ def content_digest(x: xr.DataArray | xr.Dataset) -> str:
 def _update(sha: Any, name: str, variable: xr.Variable) -> None:
     values = np.asarray(variable.values)
     if values.dtype.kind in "OUT":
-        content, kind = "\x1f".join(as_text(values, name).ravel()).encode(), "str"
+        try:
+            content, kind = "\x1f".join(as_text(values, name).ravel()).encode(), "str"
+        except UnicodeEncodeError as error:
+            odd = ascii(error.object[max(error.start - 20, 0) : error.end + 20])
+            raise InvalidValueError(f"{name!r} holds {odd}, which is no Unicode text.") from None
     elif values.dtype.kind in "fiub":
         little = values.astype(values.dtype.newbyteorder("<"), copy=False)
         content, kind = np.ascontiguousarray(little).tobytes(), values.dtype.str.lstrip("<>=|")
@@ -77,4 +105,6 @@ def canonical_json(value: Any) -> str:
             return item.as_posix()
         raise InvalidValueError(f"attributes must be plain values; got {type(item).__name__} {item!r}.")
 
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
+    return plain_text(
+        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
+    )

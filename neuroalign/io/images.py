@@ -6,7 +6,8 @@ A map ``v1.nii.gz`` is written with ``v1.tsv`` (one row a neuroid) and ``v1.prov
 from __future__ import annotations
 
 import gzip
-import zlib
+import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,16 @@ from .. import __version__
 from ..arrays import as_float
 from ..errors import FileError, InvalidValueError, LabelError, ShapeError, choice, listing
 from .digests import file_digest
-from .files import DAMAGED, write_bytes, write_json, write_table
+from .files import json_bytes, refuse_other_bytes, table_bytes, write_files
 from .grids import HEMISPHERES, as_affine, as_shape, on_hemisphere, vertices_of, voxels_of
+from .parsing import parsing
 from .provenance import provenance
 
 __all__ = ["map_table", "nifti_image", "read_nifti", "save_gifti", "save_map_table", "save_nifti"]
 
 DTYPES = ("float32", "float64")
+# The most bytes that one byte of a compressed file stands for.
+MOST = {".gz": 1032, ".mgz": 1032, ".bz2": 2**16, ".zst": 2**16}
 
 
 def save_nifti(
@@ -229,7 +233,8 @@ def read_nifti(path: str | Path, *, mask: Any = None, dtype: str = "float32") ->
     Raises
     ------
     FileError
-        If the file is missing, damaged, or no NIfTI image of three or four dims.
+        If the file is missing, damaged, not the one whose SHA-256 its provenance beside names
+        (``v1.provenance.json`` beside ``v1.nii.gz``), or no NIfTI image of three or four dims.
     ShapeError
         If the mask has another shape.
     """
@@ -251,21 +256,31 @@ def read_nifti(path: str | Path, *, mask: Any = None, dtype: str = "float32") ->
 
 def _read(path: Path, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
 
     if dtype not in DTYPES:
         raise choice(dtype, DTYPES, name="dtype")
     if not path.is_file():
         raise FileError(f"{path} does not exist.")
-    try:
+    refuse_other_bytes(path, file_digest(path), key="image_sha256")
+    with parsing(f"{path} is no NIfTI image, or a damaged one"):
         image: Any = nib.load(path)
+        refuse_huge_image(image, path)
         values = np.asarray(image.dataobj, dtype=dtype)
         affine = np.asarray(image.affine, dtype=np.float64)
-    except (*DAMAGED, ImageFileError, zlib.error) as error:
-        raise FileError(f"{path} is no NIfTI image, or a damaged one: {error}") from error
     if values.ndim not in (3, 4):
         raise FileError(f"{path} must have 3 or 4 dims; got shape {values.shape}.")
     return values, affine
+
+
+def refuse_huge_image(image: Any, path: Path) -> None:
+    """Refuse an image whose header says more values than its file can hold, before memory is asked for."""
+    declared = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
+    held = Path(image.file_map["image"].filename or path)
+    if declared > held.stat().st_size * MOST.get(held.suffix, 1):
+        raise FileError(
+            f"{path} is damaged or cut short: its header says {image.shape}, {declared:,} bytes, which "
+            f"{held.name} cannot hold."
+        )
 
 
 def _write(
@@ -278,18 +293,21 @@ def _write(
 ) -> list[Path]:
     """Write the image, the table, and last the provenance that names the digests of both."""
     record = provenance(**made)
-    table = map_table(values)
-    beside, last = stem.with_name(f"{stem.name}.tsv"), stem.with_name(f"{stem.name}.provenance.json")
-    written = [beside, last]
+    table, (_, names) = table_bytes(map_table(values)), _maps(values)
+    files: dict[str | Path, bytes] = {}
     if content is not None:
-        write_bytes(content, path)
-        record["image_sha256"] = file_digest(path)
-        written.insert(0, path)
-    write_table(table, beside)
-    _, names = _maps(values)
-    record |= {**about, "maps": names, "sha256": file_digest(beside), "attrs": dict(values.attrs)}
-    write_json(record, last)
-    return written
+        files[path] = content
+        record["image_sha256"] = hashlib.sha256(content).hexdigest()
+    files[stem.with_name(f"{stem.name}.tsv")] = table
+    record |= {
+        **about,
+        "maps": names,
+        "sha256": hashlib.sha256(table).hexdigest(),
+        "attrs": dict(values.attrs),
+    }
+    files[stem.with_name(f"{stem.name}.provenance.json")] = json_bytes(record)
+    write_files(files)
+    return [Path(name) for name in files]
 
 
 def _maps(values: xr.DataArray) -> tuple[np.ndarray, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,7 @@ import xarray as xr
 
 from ..errors import FileError, InvalidValueError
 from .digests import as_text, canonical_json, content_digest
-from .files import DAMAGED, write_bytes
+from .files import DAMAGED, refuse_huge, write_bytes
 from .provenance import provenance
 
 __all__ = ["load", "save", "stored_digest"]
@@ -28,6 +29,8 @@ DIGEST, ATTRS, KIND, MADE = (
 # The last bytes of a file: a mark and the SHA-256 of all before it. HDF5 ignores what follows its own end;
 # on damaged bytes its readers may loop for ever, so nothing is parsed before this was checked.
 MARK = b"neuroalign-sha256:"
+# Text that takes more in memory than both, in bytes and in sizes of its file, is refused.
+WIDE_BYTES, WIDE_TIMES = 2**30, 64
 N_TRAILER = len(MARK) + hashlib.sha256().digest_size
 
 
@@ -106,11 +109,15 @@ def _checked_bytes(path: Path) -> BytesIO:
     body, trailer = content[:-N_TRAILER], content[-N_TRAILER:]
     if not trailer.startswith(MARK):
         raise FileError(
-            f"{path} is damaged or was not written by neuroalign.io.save: its last bytes are missing."
+            f"{path} is damaged or was not written by neuroalign.io.save: its last bytes, the digest of all "
+            f"before them, are missing (its {len(content)} bytes have SHA-256 "
+            f"{hashlib.sha256(content).hexdigest()[:16]}...). Remove it and run the step again."
         )
-    if hashlib.sha256(body).digest() != trailer[len(MARK) :]:
+    found, expected = hashlib.sha256(body).hexdigest(), trailer[len(MARK) :].hex()
+    if found != expected:
         raise FileError(
-            f"{path} is damaged: its bytes are not those that were saved. Remove it and run the step again."
+            f"{path} is damaged: its bytes have SHA-256 {found[:16]}..., expected {expected[:16]}... "
+            "Remove it and run the step again."
         )
     return BytesIO(body)
 
@@ -128,12 +135,15 @@ def load(path: str | Path) -> xr.DataArray | xr.Dataset:
     path = Path(path)
     content = _checked_bytes(path)
     try:
+        _refuse_bombs(path, content)
         with xr.open_dataset(content, engine="h5netcdf", decode_times=False) as opened:
             dataset = opened.load()
         kind, name = json.loads(dataset.attrs[KIND])
         attrs, made = json.loads(dataset.attrs[ATTRS]), json.loads(dataset.attrs[MADE])
         digest = dataset.attrs[DIGEST]
         x = _decode(dataset, kind, name, attrs)
+    except FileError:
+        raise
     except DAMAGED as error:
         raise FileError(
             f"{path} is damaged or was not written by neuroalign: {type(error).__name__}: {error}. "
@@ -146,6 +156,25 @@ def load(path: str | Path) -> xr.DataArray | xr.Dataset:
         )
     x.attrs["provenance"] = made
     return x
+
+
+def _refuse_bombs(path: Path, content: BytesIO) -> None:
+    """Refuse arrays larger than their file, and text of which one item makes all others as wide as itself."""
+    import h5netcdf
+
+    most = max(WIDE_BYTES, WIDE_TIMES * path.stat().st_size)
+    with h5netcdf.File(content, "r") as opened:
+        for name, variable in opened.variables.items():
+            dtype, n_items = np.dtype(variable.dtype), math.prod(map(int, variable.shape))
+            refuse_huge(path, name, variable.shape, dtype.itemsize)
+            if dtype.kind != "O" or not n_items:
+                continue
+            longest = max(map(len, np.asarray(variable[...], dtype=object).ravel()))
+            if 4 * longest * n_items > most:
+                raise FileError(
+                    f"{path}: {name!r} has an item of {longest:,} letters; {n_items:,} items as wide as that "
+                    "do not fit. Shorten it."
+                )
 
 
 def _decode(dataset: xr.Dataset, kind: str, name: str | None, attrs: dict) -> xr.DataArray | xr.Dataset:
@@ -169,10 +198,12 @@ def stored_digest(path: str | Path) -> str:
     FileError
         If the file is missing, damaged, or not written by ``io.save``.
     """
+    import h5netcdf
+
     path = Path(path)
     content = _checked_bytes(path)
     try:
-        with xr.open_dataset(content, engine="h5netcdf", decode_times=False) as opened:
+        with h5netcdf.File(content, "r") as opened:
             return str(opened.attrs[DIGEST])
     except DAMAGED as error:
         raise FileError(f"{path} was not written by neuroalign.io.save: {error}.") from error

@@ -1,7 +1,8 @@
 """Activations on disk: one labelled NetCDF-4 file, written in batches, read one layer at a time.
 
 Every layer is one contiguous block with a digest of its own, so that one layer is read and checked without
-touching the others, and memory does not grow with the number of stimuli.
+touching the others, and memory does not grow with the number of stimuli. All else in the file is its frame,
+which is checked before anything is parsed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -20,7 +22,8 @@ import xarray as xr
 
 from ..errors import FileError, LabelError, ShapeError, choice, listing
 from .digests import canonical_json
-from .files import DAMAGED, writing
+from .files import DAMAGED, refuse_huge, writing
+from .frames import Blocks, Overlay, append_guard, checked_frame, frame_digest, write_all
 from .partials import Journal, resumable
 from .provenance import provenance
 
@@ -31,6 +34,8 @@ RESERVED = ("stimulus", "unit", "n_tokens")
 DTYPES = ("float16", "float32", "float64")
 ROWS_AT_ONCE = 4096
 SPARE_BYTES = 1 << 20
+# Of a block that are filled with NaN at a time.
+NAN_BYTES = 1 << 22
 
 
 class LayerWriter:
@@ -41,14 +46,17 @@ class LayerWriter:
     """
 
     def __init__(
-        self, path: Path, layers: Mapping[str, int], n_stimuli: int, journal: Journal | None
+        self,
+        path: Path,
+        layers: Mapping[str, int],
+        n_stimuli: int,
+        journal: Journal | None,
+        *,
+        blocks: Blocks,
+        dtype: str,
     ) -> None:
-        import h5py
-
         self._layers, self._n_stimuli, self._journal = dict(layers), n_stimuli, journal
-        with h5py.File(path, "r") as file:
-            self._offsets = {layer: file[layer].id.get_offset() for layer in layers}
-            self._dtype = next(file[layer].dtype for layer in layers)
+        self._offsets, self._dtype = {layer: blocks[layer][0] for layer in layers}, np.dtype(dtype)
         self._file = open(path, "r+b", buffering=0)  # noqa: SIM115 - closed by the one that made it
 
     @property
@@ -96,9 +104,7 @@ class LayerWriter:
     def _write(self, layer: str, rows: np.ndarray, block: np.ndarray) -> None:
         for start, stop in _runs(rows):
             self._file.seek(self._offsets[layer] + int(rows[start]) * block.shape[1] * block.itemsize)
-            piece = memoryview(block[start:stop].tobytes())
-            while piece:
-                piece = piece[self._file.write(piece) :]
+            write_all(self._file, block[start:stop].tobytes())
 
     def _digest(self, rows: np.ndarray) -> str:
         """Return the SHA-256 of sorted rows of every layer, as they stand in the file."""
@@ -193,15 +199,18 @@ def layer_writer(
     content = [list(layers.items()), _labels_digest(labels, tokens), dtype, made, plan]
     path = Path(path)
     with _temporary(path, content if plan is not None else None) as (temporary, journal):
-        if journal is None or not journal.begun:
+        blocks = None if journal is None or not journal.begun else _laid_out(temporary, journal)
+        if blocks is None:
             _refuse_full_disk(path, sum(layers.values()) * labels.size * np.dtype(dtype).itemsize)
-            _create(temporary, layers, labels, tokens, dtype)
+            blocks, size = _create(temporary, layers, labels, tokens, dtype)
             if journal is not None:
-                journal.begin()
-        with contextlib.closing(LayerWriter(temporary, layers, labels.size, journal)) as writer:
+                journal.begin({"blocks": blocks, "size": size, "digest": _frame(temporary, blocks, size)})
+        with contextlib.closing(
+            LayerWriter(temporary, layers, labels.size, journal, blocks=blocks, dtype=dtype)
+        ) as writer:
             writer.keep_whole()
             yield writer
-        _seal(temporary, journal, layers, labels, tokens, dict(attrs), made)
+        _seal(temporary, journal, blocks, labels, tokens, dict(attrs), made)
 
 
 @contextlib.contextmanager
@@ -240,16 +249,54 @@ def _storable(stimuli: np.ndarray) -> np.ndarray:
     raise LabelError(f"stimuli must be labelled with text or integers; got dtype {stimuli.dtype}.")
 
 
+def _frame(path: Path, blocks: Blocks, size: int) -> str:
+    with open(path, "rb") as file:
+        return frame_digest(file, blocks, size)
+
+
+def _laid_out(path: Path, journal: Journal) -> Blocks | None:
+    """Return the blocks of a partial file; None where its frame is not the one that was laid out."""
+    try:
+        noted = journal.frame
+        blocks: Blocks = {name: (int(at), int(length)) for name, (at, length) in noted["blocks"].items()}
+        return blocks if _frame(path, blocks, noted["size"]) == noted["digest"] else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
 def _create(
     path: Path, layers: Mapping[str, int], labels: np.ndarray, tokens: np.ndarray, dtype: str
+) -> tuple[Blocks, int]:
+    """Lay the file out, every layer in one block that is filled with NaN; return the blocks and the size."""
+    import h5py
+
+    nan, kind = np.array(np.nan, dtype=dtype), np.dtype(dtype)
+    frame = Overlay()
+    _lay_out(frame, layers, labels, tokens, dtype)
+    with h5py.File(frame, "r") as file:
+        n_rows = labels.size
+        blocks: Blocks = {
+            layer: (file[layer].id.get_offset() or 0, n_rows * width * kind.itemsize)
+            for layer, width in layers.items()
+        }
+    with open(path, "w+b") as out:
+        frame.save(out)
+        for start, length in blocks.values():
+            out.seek(start)
+            for done in range(0, length, NAN_BYTES):
+                write_all(out, nan.tobytes() * (min(NAN_BYTES, length - done) // kind.itemsize))
+        return blocks, out.seek(0, os.SEEK_END)
+
+
+def _lay_out(
+    frame: Overlay, layers: Mapping[str, int], labels: np.ndarray, tokens: np.ndarray, dtype: str
 ) -> None:
-    """Lay the file out, every layer in one block that is filled with NaN."""
     import h5netcdf
     import h5py
 
     widths = sorted(set(layers.values()))
     units = {width: "unit" if len(widths) == 1 else f"unit_{k}" for k, width in enumerate(widths)}
-    with h5netcdf.File(path, "w") as file:
+    with h5netcdf.File(frame, "w") as file:
         file.dimensions = {"stimulus": labels.size, **{unit: width for width, unit in units.items()}}
         if labels.dtype.kind == "U":
             file.create_variable("stimulus", ("stimulus",), h5py.string_dtype(), data=labels.astype(object))
@@ -260,8 +307,9 @@ def _create(
         file.create_variable("n_tokens", ("stimulus",), "int64", data=tokens.astype(np.int64))
         for layer, width in layers.items():
             nan = np.dtype(dtype).type(np.nan)
-            file.create_variable(layer, ("stimulus", units[width]), dtype, fillvalue=nan)
-    with h5py.File(path, "r+") as file:
+            shape = ("stimulus", units[width])
+            file.create_variable(layer, shape, dtype, fillvalue=nan, fill_time="never")
+    with h5py.File(frame, "r+") as file:
         for layer in layers:
             file[layer][:1] = np.nan  # HDF5 gives a block its place when it is first written
 
@@ -269,7 +317,7 @@ def _create(
 def _seal(
     path: Path,
     journal: Journal | None,
-    layers: Mapping[str, int],
+    blocks: Blocks,
     labels: np.ndarray,
     tokens: np.ndarray,
     attrs: dict[str, Any],
@@ -279,14 +327,19 @@ def _seal(
     import h5py
 
     with h5py.File(path, "r") as file:
-        digests = {layer: _digest(layer, file[layer], labels) for layer in layers}
+        digests = {layer: _digest(layer, file[layer], labels) for layer in blocks}
     head = {"kind": KIND, "attrs": attrs, "layers": digests, "labels": _labels_digest(labels, tokens)}
     if journal is not None:
         journal.seal()
-    with h5netcdf.File(path, "a") as file:
-        file.attrs[HEAD] = canonical_json(head)
-        file.attrs[DIGEST] = hashlib.sha256(canonical_json(head).encode()).hexdigest()
-        file.attrs["neuroalign_provenance"] = canonical_json(made)
+    with open(path, "rb") as base:
+        frame = Overlay(base)
+        with h5netcdf.File(frame, "a") as file:
+            file.attrs[HEAD] = canonical_json(head)
+            file.attrs[DIGEST] = hashlib.sha256(canonical_json(head).encode()).hexdigest()
+            file.attrs["neuroalign_provenance"] = canonical_json(made)
+        with open(path, "r+b") as out:
+            frame.save(out)
+            append_guard(out, blocks)
 
 
 def _labels_digest(labels: np.ndarray, tokens: np.ndarray) -> str:
@@ -308,13 +361,14 @@ def _digest(layer: str, values: Any, labels: np.ndarray) -> str:
 def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     import h5netcdf
 
-    if not path.is_file():
-        raise FileError(f"{path} does not exist.")
+    checked_frame(path)
     try:
         with h5netcdf.File(path, "r") as file:
             head = json.loads(file.attrs[HEAD])
             if hashlib.sha256(canonical_json(head).encode()).hexdigest() != file.attrs[DIGEST]:
                 raise FileError(f"{path} is damaged: its header is not the one that was written.")
+            for name, variable in file.variables.items():
+                refuse_huge(path, name, variable.shape, variable.dtype.itemsize)
             yield file, head
     except (FileError, LabelError):
         raise
@@ -348,11 +402,13 @@ def read_layer(path: str | Path, layer: str) -> xr.DataArray:
             raise LabelError(f"{path} has no layer {layer!r}; it has {listing(head['layers'], limit=12)}.")
         labels, tokens = _storable(_text(np.asarray(file["stimulus"][:]))), np.asarray(file["n_tokens"][:])
         values = np.asarray(file[layer][:])
-    found = (_labels_digest(labels, tokens), _digest(layer, values, labels))
-    if found != (head["labels"], head["layers"][layer]):
-        raise FileError(
-            f"{path} is damaged: layer {layer!r} is not what was written. Remove it and extract again."
-        )
+    found = (_digest(layer, values, labels), _labels_digest(labels, tokens))
+    for digest, expected in zip(found, (head["layers"][layer], head["labels"]), strict=True):
+        if digest != expected:
+            raise FileError(
+                f"{path} is damaged: layer {layer!r} is not what was written: it has SHA-256 "
+                f"{digest[:16]}..., expected {expected[:16]}... Remove it and extract again."
+            )
     return xr.DataArray(
         values,
         dims=("stimulus", "unit"),

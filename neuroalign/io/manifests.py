@@ -98,10 +98,11 @@ def verify_file(folder: str | Path, entry: SetEntry, path: str) -> Path:
     if path not in entry.files:
         raise choice(path, entry.files, name=f"file of {entry.name!r}")
     expected, full = entry.files[path], Path(folder) / path
+    # first of all, since who finds a file missing may write it
+    if not full.resolve().is_relative_to(Path(folder).resolve()):
+        raise UnsafeError(f"{entry.name}: {full} is a link that leads out of {folder}, or below one.")
     if not full.is_file():
         raise FileError(f"{entry.name}: {full} is missing ({expected.n_bytes} bytes expected).")
-    if not full.resolve().is_relative_to(Path(folder).resolve()):
-        raise UnsafeError(f"{entry.name}: {full} is a link that leads out of {folder}.")
     size = full.stat().st_size
     if size != expected.n_bytes:
         raise FileError(f"{entry.name}: {full} has {size} bytes; {expected.n_bytes} were expected.")

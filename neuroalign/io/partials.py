@@ -1,14 +1,15 @@
 """Partial files that outlive a killed process, with a journal of what was completely written to them.
 
-Beside the final path stand, while it is written, a partial file and a journal: JSON lines, the first of which
-names what is written, and one a batch. Both are held by one process at a time; another one that writes to the
-same path meanwhile uses a private temporary file.
+Beside the final path stand, while it is written, a partial file and a journal: JSON lines, each behind its
+own digest, the first of which names what is written, and one a batch. Both are held by one process at a time;
+another one that writes to the same path meanwhile uses a private temporary file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from .files import JOURNAL, PREFIX, SUFFIX, sync, writing
 
 __all__ = ["Journal", "resumable"]
 
+# Of a file's name, in bytes, that leaves room for what is put around it: file systems take 255.
+LONGEST = 200
+
 
 class Journal:
     """What was completely written to a partial file, batch by batch.
@@ -31,11 +35,14 @@ class Journal:
         As they were noted. Before ``begin`` empty.
     begun : bool
         Whether there is a partial file to go on with.
+    frame : dict
+        What ``begin`` was told of the partial file's layout.
     """
 
     def __init__(self, file: IO[bytes] | None, identity: str) -> None:
         self._file, self._identity = file, identity
         self.batches: list[dict[str, Any]] = []
+        self.frame: dict[str, Any] = {}
         self._ends: list[int] = []
         self.begun = self._read()
 
@@ -45,20 +52,22 @@ class Journal:
         self._file.seek(0)
         for number, line in enumerate(self._file):
             note = _parsed(line)
-            if number == 0 and note != {"identity": self._identity}:
+            if number == 0 and (note is None or note.get("identity") != self._identity):
                 return False
             if note is None or note.get("sealed"):
                 return note is None
             if number:
                 self.batches.append(note)
+            else:
+                self.frame = note.get("frame", {})
             self._ends.append(self._file.tell())
         return bool(self._ends)
 
-    def begin(self) -> None:
-        """Note that the partial file is laid out, and forget what an older one held."""
-        self.batches, self._ends, self.begun = [], [], True
+    def begin(self, frame: dict[str, Any]) -> None:
+        """Note how the partial file is laid out, and forget what an older one held."""
+        self.batches, self._ends, self.begun, self.frame = [], [], True, frame
         self._cut(0)
-        self._add({"identity": self._identity})
+        self._add({"identity": self._identity, "frame": frame})
 
     def note(self, batch: dict[str, Any]) -> None:
         """Note a batch that is completely written."""
@@ -76,7 +85,8 @@ class Journal:
 
     def _add(self, note: dict[str, Any]) -> None:
         if self._file is not None:
-            self._file.write(canonical_json(note).encode() + b"\n")
+            said = canonical_json(note).encode()
+            self._file.write(_digest(said) + b" " + said + b"\n")
             self._file.flush()
             self._ends.append(self._file.tell())
 
@@ -87,12 +97,16 @@ class Journal:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Return a line of the journal, or None for one that was cut short."""
-    try:
-        note = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    """Return a line of the journal, or None for one that is not what was written."""
+    digest, _, said = line.removesuffix(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or digest != _digest(said):
         return None
+    note = json.loads(said)
     return note if isinstance(note, dict) else None
+
+
+def _digest(said: bytes) -> bytes:
+    return hashlib.sha256(said).hexdigest().encode()
 
 
 @contextlib.contextmanager
@@ -114,7 +128,9 @@ def resumable(path: str | Path, identity: str) -> Iterator[tuple[Path, Journal]]
         If the folder or the file cannot be written; names the path and the cause.
     """
     path = Path(path)
-    partial = path.with_name(f"{PREFIX}{path.name}{SUFFIX}{path.suffix}")
+    is_long = len(os.fsencode(path.name)) > LONGEST
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if is_long else path.name
+    partial = path.with_name(f"{PREFIX}{name}{SUFFIX}{path.suffix}")
     log = partial.with_suffix(JOURNAL)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

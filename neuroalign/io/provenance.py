@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from .. import __version__
@@ -34,22 +35,28 @@ def provenance(
     device : str
         Where it was computed.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return {
         "neuroalign": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.machine()} {sys.platform}",
-        "versions": versions,
+        "versions": dict(_versions()),
         "inputs": dict(inputs or {}),
         "params": dict(params or {}),
         "seed": seed,
         "threads": n_threads(),
         "device": device,
     }
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Return the installed packages that decide numbers; asked for once a process."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import matplotlib as mpl
 import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 
 from .. import io
 from ..errors import choice
@@ -95,7 +99,37 @@ def panel_letters(axes: Iterable[Axes]) -> None:
     for letter, ax in zip("abcdefghijklmnopqrstuvwxyz", axes, strict=False):
         title = ax.get_title()
         ax.set_title("")
-        ax.set_title(rf"$\mathbf{{{letter}}}$  {title}", loc="left")
+        ax.set_title(rf"$\mathbf{{{letter}}}$  {title if _is_text(title) else _escaped(title)}", loc="left")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("$", r"\$")
+
+
+def _is_text(text: str) -> bool:
+    """Return whether matplotlib can draw a text: what stands between two dollar signs must be a formula."""
+    if not is_math_text(text):
+        return text.count("$") == text.count(r"\$")
+    try:
+        _parser().parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _parser() -> MathTextParser:
+    return MathTextParser("path")
+
+
+def _show_no_formula_that_is_none(drawn: Figure) -> None:
+    """Let labels such as "US$ or $x_" be drawn as they stand; matplotlib would refuse the whole figure."""
+    for ax in drawn.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.get_ticklabels(which="both")  # ticks have no text before
+    for text in drawn.findobj(Text):
+        if not _is_text(text.get_text()):
+            text.set_parse_math(False)
 
 
 def save_figure(
@@ -121,6 +155,7 @@ def save_figure(
     list of Path
     """
     stem = Path(stem)
+    _show_no_formula_that_is_none(drawn)
     files: dict[str | Path, bytes] = {}
     for extension, metadata in (
         ("pdf", {"CreationDate": None, "ModDate": None}),

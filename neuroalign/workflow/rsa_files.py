@@ -137,6 +137,8 @@ def _region(found: xr.DataArray, roi: str | None, path: Path) -> xr.DataArray:
         )
     if roi not in names:
         raise choice(roi, names, name="--roi")
+    if found["roi"].ndim == 0:
+        return found
     dim = found["roi"].dims[0]
     inside = np.flatnonzero(found["roi"].values.astype(str) == roi)
     return found.isel({dim: int(inside[0])}, drop=True) if dim == "roi" else found.isel({dim: inside})
@@ -144,7 +146,8 @@ def _region(found: xr.DataArray, roi: str | None, path: Path) -> xr.DataArray:
 
 def _by_subject(found: xr.DataArray, path: Path) -> xr.DataArray:
     if found.dims == ("pair",):
-        return found.expand_dims(subject=["data"])
+        own = str(found["subject"].item()) if "subject" in found.coords else "data"
+        found = found.drop_vars("subject", errors="ignore").expand_dims(subject=[own])
     if found.ndim != 2 or found.dims[1] != "pair":
         raise ShapeError(f"{path}: RDMs of data must be (pair,) or (subject, pair); got {found.dims}.")
     dim = str(found.dims[0])

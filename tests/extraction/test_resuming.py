@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -127,7 +128,9 @@ def flip_value(partial, journal):
 
 
 def sealed(partial, journal):
-    journal.write_bytes(journal.read_bytes() + b'{"sealed":true}\n')
+    said = b'{"sealed":true}'
+    line = hashlib.sha256(said).hexdigest().encode() + b" " + said + b"\n"
+    journal.write_bytes(journal.read_bytes() + line)
 
 
 def no_values(partial, journal):

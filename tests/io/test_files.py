@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroalign import io
-from neuroalign.errors import FileError
+from neuroalign.errors import FileError, InvalidValueError
 
 
 def leftovers(folder):
@@ -44,6 +44,46 @@ def test_a_failing_disk_is_an_error_that_names_path_and_cause(tmp_path, monkeypa
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert leftovers(tmp_path) == []
+
+
+def test_files_that_belong_together_are_all_there_or_none(tmp_path, monkeypatch):
+    old = {tmp_path / "a.txt": b"old a", tmp_path / "folder" / "b.txt": b"old b"}
+    io.write_files(old)
+    assert {path: path.read_bytes() for path in old} == old
+    real, calls = os.fsync, []
+
+    def fail_at_the_second(handle):
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_at_the_second)
+    with pytest.raises(FileError, match=r"b\.txt could not be written: No space left on device"):
+        io.write_files(dict.fromkeys(old, b"new"))
+    assert {path: path.read_bytes() for path in old} == old
+    assert leftovers(tmp_path) == []
+
+
+def test_bytes_that_the_locale_cannot_name_become_their_letters(tmp_path):
+    odd = os.fsencode("é").decode("ascii", "surrogateescape")
+    io.write_text(odd, tmp_path / "x.txt")
+    io.write_json({odd: [odd]}, tmp_path / "x.json")
+    io.write_table(pd.DataFrame({odd: [odd]}), tmp_path / "x.tsv")
+    assert io.read_text(tmp_path / "x.txt") == "é"
+    assert io.read_json(tmp_path / "x.json") == {"é": ["é"]}
+    assert io.read_table(tmp_path / "x.tsv").to_dict("list") == {"é": ["é"]}
+    for text in ("\ud800", bytes([255]).decode("ascii", "surrogateescape")):
+        with pytest.raises(InvalidValueError, match=r"is no Unicode text\. Rename it"):
+            io.write_text(text, tmp_path / "x.txt")
+    assert io.read_text(tmp_path / "x.txt") == "é"
+
+
+def test_a_path_that_cannot_be_named_is_an_error(tmp_path):
+    path = tmp_path / "\ud800.txt"
+    for call in (lambda: io.write_text("x", path), lambda: io.read_text(path)):
+        with pytest.raises(FileError, match=r"could not be (written|read): 'utf-8' codec can't encode"):
+            call()
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
@@ -108,3 +148,29 @@ def test_a_table_that_is_none_is_refused(tmp_path):
     (tmp_path / "empty.tsv").write_text("")
     with pytest.raises(FileError, match="not a table"):
         io.read_table(tmp_path / "empty.tsv")
+
+
+def test_a_field_too_many_does_not_move_values_by_one_column(tmp_path):
+    """pandas would take the first field for an index: the onsets would be durations."""
+    (tmp_path / "x.tsv").write_text("onset\tduration\n1\t2\tface\n3\t4\thouse\n")
+    with pytest.raises(FileError, match="line 2 has 3 fields, not 2"):
+        io.read_table(tmp_path / "x.tsv")
+
+
+def test_a_field_too_few_is_not_filled_up(tmp_path):
+    (tmp_path / "x.tsv").write_text("onset\tduration\n1\t2\n3\n")
+    with pytest.raises(FileError, match="line 3 has 1 fields, not 2"):
+        io.read_table(tmp_path / "x.tsv")
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "x.tsv").write_text("onset\tonset\n1\t2\n")
+    with pytest.raises(FileError, match="'onset' come more than once"):
+        io.read_table(tmp_path / "x.tsv")
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, '{"a": ' * 100_000])
+def test_json_that_is_too_deep_or_has_too_long_a_number_is_refused(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(FileError, match="is not JSON"):
+        io.read_json(tmp_path / "x.json")

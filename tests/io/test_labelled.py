@@ -88,6 +88,14 @@ def test_text_of_every_kind_is_stored_and_what_is_no_text_is_refused(tmp_path):
         io.save(x.assign_coords(fold=np.array(["a", None], dtype=object)), tmp_path / "x.nc")
 
 
+def test_text_that_is_no_unicode_is_refused_and_paths_among_parameters_are_not(tmp_path):
+    odd = bytes([195, 169]).decode("ascii", "surrogateescape")
+    with pytest.raises(InvalidValueError, match=r"'stimulus' holds .*which is no Unicode text"):
+        io.save(array().assign_coords(stimulus=["a", odd, "c"]), tmp_path / "x.nc")
+    io.save(array(), tmp_path / "x.nc", params={"path": odd})
+    assert io.load(tmp_path / "x.nc").attrs["provenance"]["params"] == {"path": "é"}
+
+
 def test_provenance_names_inputs_parameters_seed_and_versions(tmp_path):
     io.save(array(), tmp_path / "x.nc", inputs={"a": "00"}, params={"k": 0.5}, seed=7)
     made = io.load(tmp_path / "x.nc").attrs["provenance"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,18 +31,24 @@ def run_lock(results: str | Path) -> Iterator[tuple[bool, Callable[[int], None]]
     Raises
     ------
     RunningError
-        If a live process holds it; names the process.
+        If a live process holds it, or one of another machine, of which nothing can be known from here; names
+        the process.
     """
     path = Path(results) / ".neuroalign-run.json"
-    holders: list[list[float]] = []
+    holders: list[list[float | str]] = []
 
     def add(pid: int) -> None:
-        holders.append([pid, psutil.Process(pid).create_time()])
+        holders.append([pid, psutil.Process(pid).create_time(), platform.node()])
         io.write_json(holders, path)
 
     with _one_at_a_time(results):
         was_killed = path.exists()
-        for pid, started in _holders(path):
+        for pid, started, machine in _holders(path):
+            if machine != platform.node():
+                raise RunningError(
+                    f"process {pid} on {machine} is running a study in {results}, or was killed there. Run "
+                    f"neuroalign resume on {machine}; if that machine is gone, remove {path} first."
+                )
             if _alive(pid, started):
                 raise RunningError(
                     f"process {pid} is running a study in {results}; wait for it, or stop it and run again."
@@ -65,11 +72,12 @@ def _one_at_a_time(folder: str | Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _holders(path: Path) -> list[tuple[int, float]]:
+def _holders(path: Path) -> list[tuple[int, float, str]]:
     if not path.exists():
         return []
     try:
-        return [(int(pid), float(started)) for pid, started in io.read_json(path)]
+        found = [(int(pid), float(started), machine) for pid, started, machine in io.read_json(path)]
+        return found if all(isinstance(machine, str) for _, _, machine in found) else []
     except (NeuroalignError, TypeError, ValueError):
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from tiny_study import ROOT, differences, undisturbed
 from neuroalign.errors import FileError
 from neuroalign.workflow.locks import run_lock
 
-LOCK = ".neuroalign-run.json"
+LOCK, HERE = ".neuroalign-run.json", platform.node()
 REFUSED = r"process (\d+) is running a study in .*results; wait for it, or stop it and run again\.\n"
 
 
@@ -53,10 +54,10 @@ def test_lock_of_nobody_who_runs_does_not_hold(tmp_path, whose):
     with subprocess.Popen(["sleep", "0"]) as dead:
         pass
     owners = {
-        "dead": [[dead.pid, time.time() - 5]],
-        "recycled": [[os.getppid(), psutil.Process(os.getppid()).create_time() - 100]],
-        "recycled by root": [[1, psutil.Process(1).create_time() - 100]],
-        "our own id": [[os.getpid(), psutil.Process().create_time() - 100]],
+        "dead": [[dead.pid, time.time() - 5, HERE]],
+        "recycled": [[os.getppid(), psutil.Process(os.getppid()).create_time() - 100, HERE]],
+        "recycled by root": [[1, psutil.Process(1).create_time() - 100, HERE]],
+        "our own id": [[os.getpid(), psutil.Process().create_time() - 100, HERE]],
     }
     text = json.dumps(owners[whose]) if whose in owners else "[[12"
     (tmp_path / LOCK).write_text(text)

@@ -132,3 +132,74 @@ def test_a_file_that_is_not_there_is_named(files):
     found = call("encode", files["bold"], files["folder"] / "none.nc", "--delays", "1")
     assert found.exit_code == 2
     assert "none.nc" in found.stderr
+
+
+def changed(files, name, change):
+    """A file beside the others, with what is in one of them changed."""
+    return saved(change(io.load(files[name])), files["folder"] / f"changed_{name}.nc")
+
+
+def by_stimulus(x):
+    return x.drop_vars("time").rename(time="stimulus").assign_coords(stimulus=np.arange(N_TIMES))
+
+
+@pytest.mark.parametrize(
+    ("responses", "features", "options", "text"),
+    [
+        (
+            None,
+            lambda x: x.expand_dims("layer"),
+            ("--delays", "1"),
+            "features 'changed_words' must be an array",
+        ),
+        (
+            None,
+            lambda x: xr.Dataset({"a": x}),
+            ("--delays", "1"),
+            "must be an array (time or stimulus, columns)",
+        ),
+        (
+            None,
+            by_stimulus,
+            ("--delays", "1"),
+            "rows of the responses are 'time', those of 'changed_words' are",
+        ),
+        (by_stimulus, by_stimulus, ("--delays", "1,2"), "rows are stimuli, which have no delays; got [1, 2]"),
+        (
+            lambda x: x.assign_coords(run=("time", np.ones(N_TIMES, int)))[:-2],
+            None,
+            ("--delays", "1"),
+            "2 times of the features are not in the responses: 396.0, 398.0",
+        ),
+    ],
+    ids=["dims", "dataset", "rows", "delays", "times"],
+)
+def test_files_that_do_not_go_together_are_one_message(files, responses, features, options, text):
+    given = [
+        files[name] if change is None else changed(files, name, change)
+        for name, change in (("bold", responses), ("words", features))
+    ]
+    found = call("encode", *given, *options, "--out", files["folder"] / "wrong.nc")
+    assert found.exit_code == 2 and text in found.stderr and "Traceback" not in found.output
+    assert not (files["folder"] / "wrong.nc").exists()
+
+
+def test_responses_without_variance_have_no_score_and_that_is_said(files):
+    flat = changed(files, "bold", lambda x: by_stimulus(x * 0 + 3))
+    words, out = changed(files, "words", by_stimulus), files["folder"] / "flat.nc"
+    found = call("encode", flat, words, "--permutations", "19", "--out", out)
+    assert found.exit_code == 0, found.output
+    assert "no neuroid has a score: all 6 are constant" in found.stdout
+    assert np.isnan(io.load(out)["score"]).all()
+    still = changed(files, "bold", lambda x: x * 0 + 3)
+    found = call("encode", still, files["words"], "--delays", "1", "--permutations", "19")
+    assert found.exit_code == 2 and "needs a finite series that varies; none of 6 does" in found.stderr
+
+
+def test_penalties_within_their_range_are_not_spoken_of(files):
+    rng = np.random.default_rng(1)
+    driven = changed(files, "bold", lambda x: x[:, :2] + 3 * rng.standard_normal((N_TIMES, 2)))
+    given = ("--delays", "0,1,2,3,4,5,6,7,8,9", "--permutations", "19", "--folds", "2")
+    found = call("encode", driven, files["words"], *given, "--out", files["folder"] / "inner.nc")
+    assert found.exit_code == 0, found.output
+    assert "above chance" in found.stdout and "folds: " not in found.stdout

@@ -9,13 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from neuroalign import io
+from neuroalign.errors import FileError, InvalidValueError
+from neuroalign.workflow import step_command
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import FIGURES, PARTS, Paths
 from neuroalign.workflow.reporting.analyses import words_for
 from neuroalign.workflow.reporting.facts import Facts
 from neuroalign.workflow.steps import STEPS, extract_activations, score_part, write_moments
+from neuroalign.workflow.steps.lesioning import read_masks
+from neuroalign.workflow.steps.lesions import lesioning
+from neuroalign.workflow.steps.presets import read_moments
+from neuroalign.workflow.steps.sweep import read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {7: "presets", 8: "presets", 9: "sweep", 10: "paradigms", 11: "dissociation"}
@@ -155,3 +162,86 @@ def test_the_report_has_a_question_a_headline_and_a_method(paths, number):
     said = f"{words.question} {words.headline} {words.method}"
     assert "nan" not in said
     assert any(word in said for word in ("random", "untrained"))
+
+
+# Masks of other networks
+
+
+def with_masks(paths: Paths, folder: Path, change, **lesions) -> Paths:
+    """The study with its localizer's masks changed."""
+    study = paths.study.model_copy(update={"lesions": paths.study.lesions.model_copy(update=lesions)})
+    found = Paths(study, folder / "results")
+    io.save(change(io.load(paths.masks)).drop_attrs(), found.masks)
+    return found
+
+
+def test_outliers_and_units_without_a_norm_match_are_masked_apart(paths, tmp_path):
+    def change(found):
+        language = np.flatnonzero(found["mask"])
+        outlier, magnitude = np.zeros(N_UNITS, dtype=bool), found["magnitude"].values.copy()
+        outlier[[language[0], np.flatnonzero(~found["mask"])[0]]] = True
+        magnitude[language[1]] = 1e6
+        return found.assign(
+            outlier=found["outlier"].copy(data=outlier), magnitude=found["magnitude"].copy(data=magnitude)
+        )
+
+    apart = with_masks(paths, tmp_path, change, n_controls_without_outliers=2)
+    (one,) = lesioning(apart, None)
+    n = int(io.load(apart.masks)["mask"].sum())
+    sizes = {name: int(mask.sum()) for name, mask in one.masks.items()}
+    assert sizes["language"] == n and sizes["language without outliers"] == n - 1
+    assert sizes["outliers alone"] == 2 and sizes["language with a norm match"] < n
+    drawn = [name for name in sizes if name.endswith(("-000", "-001", "-002"))]
+    kinds = {name[:-4] for name in drawn}
+    assert len(kinds) == 4 and len(drawn) == 3 * 3 + 2
+    own = io.load(apart.masks)
+    extra = (kinds - set(apart.study.lesions.kinds)).pop()
+    for i in range(2):
+        mask = one.masks[f"{extra}-{i:03d}"]
+        assert int(mask.sum()) == n - 1 and not (mask.values & (own["mask"] | own["outlier"]).values).any()
+
+
+def test_controls_without_norms_have_no_norm_match(paths, tmp_path):
+    apart = with_masks(paths, tmp_path, lambda found: found, kinds=("uniform",))
+    masks = lesioning(apart, None)[0].masks
+    assert {name.rpartition("-")[0] for name in masks if name.startswith("uniform")} == {"uniform"}
+    assert not any(name.startswith(("norm-matched", "layer-matched")) for name in masks)
+
+
+def test_files_of_another_kind_and_unknown_parts_are_refused(paths, tmp_path):
+    other = Paths(paths.study, tmp_path / "results")
+    array = xr.DataArray(np.zeros(2), dims="unit")
+    for path, value, read, said in (
+        (other.masks, array, lambda: read_masks(other), "must hold the localizer's Dataset"),
+        (other.lesion_scores, array.to_dataset(name="a"), lambda: read_scores(other), "must hold scores"),
+        (
+            other.moments("default", "trained"),
+            array,
+            lambda: read_moments(other, "default", "trained"),
+            "must hold moments, a Dataset",
+        ),
+    ):
+        io.save(value, path)
+        with pytest.raises(FileError, match=said):
+            read()
+    with pytest.raises(InvalidValueError, match=r"what must be one of 'lesions'.*; got 'figures'"):
+        score_part(other, "figures", 0)
+
+
+def test_steps_that_take_more_than_paths_are_called_with_it(paths, tmp_path, monkeypatch):
+    threads = []
+    monkeypatch.setattr(step_command, "_set_threads", threads.append)
+    apart = Paths(paths.study, tmp_path / "results")
+    study = json.dumps(paths.study.model_dump(mode="json", exclude_unset=True))
+    options = {"study": study, "results": apart.results, "twin": "untrained", "part": 1, "threads": 2}
+    step_command.run_step("extract", what="localizer", **options)
+    step_command.run_step("moments", what="", **options)
+    made, known = (io.load(one.moments("default", "untrained")) for one in (apart, paths))
+    xr.testing.assert_allclose(made.drop_attrs(), known.drop_attrs())
+    apart.masks.write_bytes(paths.masks.read_bytes())
+    step_command.run_step("lesion-part", what="lesions", **options)
+    done = {path.stem for path in apart.lesion_work.glob("*.nc")}
+    assert "intact" in done and 0 < len(done) < len(lesioning(apart, None)[0].masks)
+    assert threads == [2, 2, 2]
+    with pytest.raises(InvalidValueError, match="step must be one of 'extract', 'moments', 'lesion-part'"):
+        step_command.run_step("extrct", what="", **options)

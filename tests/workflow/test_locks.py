@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -24,14 +25,14 @@ def sleeper():
 
 
 def hold(folder, pid, started):
-    (folder / NAME).write_text(json.dumps([[pid, started]]))
+    (folder / NAME).write_text(json.dumps([[pid, started, platform.node()]]))
 
 
 def test_lock_is_held_inside_and_gone_after_a_normal_end(tmp_path):
     with run_lock(tmp_path) as (was_killed, _):
         assert was_killed is False
         holders = json.loads((tmp_path / NAME).read_text())
-        assert [pid for pid, _ in holders] == [os.getpid()]
+        assert [(pid, machine) for pid, _, machine in holders] == [(os.getpid(), platform.node())]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,6 +75,18 @@ def test_other_process_under_the_number_of_a_dead_one_does_not_hold(tmp_path, sl
     hold(tmp_path, sleeper.pid, psutil.Process(sleeper.pid).create_time() - 3600)
     with run_lock(tmp_path) as (was_killed, _):
         assert was_killed is True
+
+
+@pytest.mark.goal("R18", "locks of dead, foreign and recycled processes")
+def test_holder_on_another_machine_refuses_and_says_what_to_do(tmp_path):
+    (tmp_path / NAME).write_text(json.dumps([[1, 0.0, "login-2"]]))
+    with pytest.raises(RunningError) as caught, run_lock(tmp_path):
+        raise AssertionError("it must not begin")
+    assert str(caught.value) == (
+        f"process 1 on login-2 is running a study in {tmp_path}, or was killed there. Run neuroalign resume "
+        f"on login-2; if that machine is gone, remove {tmp_path / NAME} first."
+    )
+    assert (tmp_path / NAME).exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import os
 import runpy
@@ -19,7 +20,7 @@ import yaml
 from typer.testing import CliRunner
 
 from neuroalign import datasets, io, rsa
-from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError
+from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError, ShapeError
 from neuroalign.schema import rdm_stimuli
 from neuroalign.workflow.cli import app
 from neuroalign.workflow.config import load_study
@@ -330,3 +331,83 @@ def test_datasets_info_says_the_same_in_words_and_as_json():
     assert [row["name"] for row in rows] == sorted(datasets.manifest())
     wrong = call("datasets", "info", "alice")
     assert wrong.exit_code == 2 and "got 'alice'" in wrong.stderr
+
+
+# Data that do not fit the study
+
+
+def labelled_study(folder: Path, arrays: dict[str, xr.DataArray], **own: object) -> Paths:
+    """A study on a labelled array a person, and a stimulus table without a text."""
+    for name, values in arrays.items():
+        io.save(values, folder / f"{name}.nc")
+    pd.DataFrame({"stimulus": list("wxyz"), "size": [1, 2, 4, 8]}).to_csv("s.tsv", sep="\t", index=False)
+    about = {"name": "l", "title": "L", "kind": "labelled", "file": "{subject}.nc", "stimuli": "s.tsv"}
+    Path("l.yaml").write_text(yaml.safe_dump(about))
+    section = {"data": "l.yaml", "columns": ["size"], **FEW, **own}
+    return Paths(load_study({"name": "l", "title": "L", "own": section}), folder / "results")
+
+
+def trials(rng, runs) -> xr.DataArray:
+    coords = {"stimulus": ("presentation", list("wxyz") * 2), "run": ("presentation", runs)}
+    names = [f"v{i}" for i in range(6)]
+    values = rng.standard_normal((8, 6))
+    return xr.DataArray(values, dims=("presentation", "neuroid"), coords={**coords, "neuroid": names})
+
+
+@pytest.mark.parametrize(
+    ("runs", "metric"), [([1] * 4 + [2] * 4, "crossnobis"), ([1, 1, 2, 2] * 2, "correlation")], ids=str
+)
+def test_distances_are_cross_validated_where_every_stimulus_has_two_runs(
+    tmp_path, monkeypatch, rng, runs, metric
+):
+    monkeypatch.chdir(tmp_path)
+    people = {name: trials(rng, runs) for name in "ab"}
+    found = labelled_study(tmp_path, people)
+    STEPS["own-rdms"](found)
+    made = io.load(found.own_rdms)
+    assert {one["metric"] for one in made.attrs["facts"].values()} == {metric}
+    for name, values in people.items():
+        np.testing.assert_allclose(made.sel(roi="all", subject=name).values, rsa.rdm(values, metric).values)
+
+
+def test_one_person_has_no_ceiling_and_a_column_must_be_there(tmp_path, monkeypatch, rng):
+    monkeypatch.chdir(tmp_path)
+    found = labelled_study(tmp_path, {"a": trials(rng, [1] * 4 + [2] * 4)})
+    STEPS["own-rdms"](found)
+    with pytest.raises(ShapeError, match="region 'all': a noise ceiling needs at least 2 subjects; got 1"):
+        STEPS["own-rsa"](found)
+    other = labelled_study(tmp_path, {}, columns=["colour"])
+    with pytest.raises(
+        LabelError, match=r"own.columns: 'colour' are no columns of the stimulus table; it has"
+    ):
+        STEPS["own-rsa"](other)
+    networked = labelled_study(tmp_path, {}, network=True)
+    with pytest.raises(LabelError, match="network: true needs a column 'text' in the stimulus table; it has"):
+        STEPS["own-activations"](networked)
+    io.save(xr.Dataset({"a": ("x", [1.0])}), found.own_rdms)
+    with pytest.raises(ShapeError, match=r"must hold RDMs \(roi, subject, pair\); it holds a Dataset"):
+        STEPS["own-rsa"](found)
+
+
+def test_a_study_without_data_of_its_own_says_so(tmp_path):
+    with pytest.raises(InvalidValueError, match="study 'x' has no section own"):
+        STEPS["own-rdms"](Paths(load_study({"name": "x", "title": "X", "topology": {}}), tmp_path))
+
+
+def test_a_window_beside_the_times_is_refused(tmp_path, monkeypatch, rng):
+    monkeypatch.chdir(tmp_path)
+    values = xr.DataArray(
+        rng.standard_normal((4, 6, 5)),
+        dims=("stimulus", "neuroid", "time"),
+        coords={"stimulus": list("wxyz"), "neuroid": range(6), "time": np.arange(5) / 10},
+    )
+    found = labelled_study(tmp_path, {"a": values}, window=[0.5, 0.7])
+    with pytest.raises(InvalidValueError, match=r"own.window \(0.5, 0.7\) holds no time of 0 to 0.4 s"):
+        STEPS["own-rdms"](found)
+
+
+def test_a_region_too_large_for_a_precision_is_named(inside, tmp_path, monkeypatch):
+    module = importlib.import_module("neuroalign.workflow.steps.own")
+    monkeypatch.setattr(module, "MOST", 3)
+    with pytest.raises(ShapeError, match=r"region '\w+' has \d+ neuroids; .* more than 3 does not fit"):
+        STEPS["own-rdms"](Paths(load_study(edited(inside)), tmp_path))

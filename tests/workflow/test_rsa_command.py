@@ -10,8 +10,10 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from neuroalign import io, rsa
+from neuroalign.errors import InvalidValueError, ShapeError
 from neuroalign.schema import make_rdm
 from neuroalign.workflow.cli import app
+from neuroalign.workflow.rsa_files import data_rdms, model_rdms
 
 NAMES = [f"s{i}" for i in range(8)]
 N_PEOPLE, N_UNITS = 5, 6
@@ -189,3 +191,54 @@ def test_responses_in_time_are_refused(files, tmp_path):
     path = saved(x.transpose("stimulus", "neuroid", "time"), tmp_path / "time.nc")
     found = call("rsa", path, files["other"])
     assert found.exit_code == 2 and "has a dim time: select or average a stretch" in found.stderr
+
+
+# What may be in a file
+
+
+def in_file(tmp_path, values, dims, **coords):
+    return saved(xr.DataArray(values, dims=dims, coords=coords), tmp_path / "x.nc")
+
+
+@pytest.mark.parametrize("subject", [None, "p7"])
+def test_patterns_of_one_person_and_region_need_no_name(tmp_path, rng, subject):
+    values, named = rng.standard_normal((8, 6)), {} if subject is None else {"subject": subject}
+    path = in_file(tmp_path, values, ("stimulus", "neuroid"), stimulus=NAMES, roi="V1", **named)
+    expected = rsa.rdm(xr.DataArray(values, dims=("stimulus", "neuroid"), coords={"stimulus": NAMES}))
+    for roi in (None, "V1"):
+        found = data_rdms(path, metric="correlation", roi=roi)
+        assert found["subject"].values.tolist() == [subject or "data"]
+        np.testing.assert_allclose(found.values[0], expected, atol=1e-12)
+    with pytest.raises(InvalidValueError, match="--roi must be one of 'V1'; got 'V2'"):
+        data_rdms(path, metric="correlation", roi="V2")
+
+
+@pytest.mark.parametrize("subject", [None, "p7"])
+def test_given_rdms_have_a_subject_and_one_region(tmp_path, rng, subject):
+    rdm = make_rdm(rng.random(28), NAMES).assign_coords({} if subject is None else {"subject": subject})
+    found = data_rdms(saved(rdm, tmp_path / "one.nc"), metric="correlation", roi=None)
+    assert found["subject"].values.tolist() == [subject or "data"] and found.attrs["given"]
+    np.testing.assert_array_equal(found.values, rdm.values[None])
+    of_roi = rdm.drop_vars("subject", errors="ignore").expand_dims(roi=["V1"])
+    found = data_rdms(saved(of_roi, tmp_path / "roi.nc"), metric="correlation", roi=None)
+    np.testing.assert_array_equal(found.values, rdm.values[None])
+    several = of_roi.expand_dims(session=[1, 2], subject=["a", "b"])
+    with pytest.raises(ShapeError, match=r"RDMs of data must be \(pair,\) or \(subject, pair\); got"):
+        data_rdms(saved(several, tmp_path / "many.nc"), metric="correlation", roi=None)
+
+
+def test_rdms_of_several_models_are_named_by_their_labels(tmp_path, rng):
+    rows = rng.random((2, 28))
+    labelled = make_rdm(rows, NAMES, dims=["kind"], coords={"kind": ["size", "shape"]})
+    for rdms, names in (
+        (labelled, ["m/size", "m/shape"]),
+        (labelled.drop_vars("kind"), ["m/0", "m/1"]),
+        (labelled[:1], ["m"]),
+    ):
+        found = model_rdms([f"m={saved(rdms, tmp_path / 'm.nc')}"], metric="correlation")
+        assert [one["model"].item() for one in found] == names
+        np.testing.assert_array_equal(np.concatenate(found), rdms.values)
+    with pytest.raises(
+        ShapeError, match=r"RDMs of models must be \(pair,\) or \(model, pair\); got \('g', 'k"
+    ):
+        model_rdms([str(saved(labelled.expand_dims("g"), tmp_path / "m.nc"))], metric="correlation")

@@ -11,10 +11,11 @@ import pytest
 
 from neuroalign import io
 from neuroalign.rsa import topology as t
+from neuroalign.schema import make_rdm
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.digits import LAYERS, digit_activations
 from neuroalign.workflow.paths import Paths
-from neuroalign.workflow.steps.topology import topological_rsa
+from neuroalign.workflow.steps.topology import BRAINS, topological_rsa
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"n_networks": 4, "n_images": 20, "epochs": 2, "noise": (0.0, 1.0), "metrics": ("correlation",)}
@@ -27,8 +28,15 @@ def paths_of(folder, **section):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    paths = paths_of(tmp_path_factory.mktemp("results"))
-    topological_rsa(paths)
+    """The step, with people of whom each has a geometry of their own in place of a data set."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((4, 28)) + 0.01 * rng.standard_normal((3, 4, 28))
+    coords = {"session": [1, 2, 3], "subject": list("abcd")}
+    rdms = make_rdm(rows, [f"s{i}" for i in range(8)], dims=["session", "subject"], coords=coords)
+    paths = paths_of(tmp_path_factory.mktemp("results"), brains=("finger7t",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BRAINS, "finger7t", lambda: (rdms, "session", "0" * 64))
+        topological_rsa(paths)
     return paths
 
 
@@ -62,6 +70,15 @@ def test_known_truth_is_in_the_second_table(made):
     assert notes["agtdm"]["p"] <= 0.1
 
 
+def test_people_with_geometries_of_their_own_are_found_every_time(made):
+    values = table(made, 13)
+    own = values[(values["data"] == "finger7t") & (values["kind"] == "summary")].set_index("name")
+    assert own.loc[["raw", "z-scored", "rank"], "value"].tolist() == [1.0, 1.0, 1.0]
+    assert own["chance"].unique().tolist() == [0.25]
+    about = io.read_json(made.figure(13, "provenance.json"))
+    assert about["provenance"]["inputs"]["finger7t"] == "0" * 64 and about["notes"]["brains"] == ["finger7t"]
+
+
 @pytest.mark.parametrize(("script", "number"), [("figure", 12), ("known", 13)])
 def test_the_figures_are_drawn_and_say_what_is_simulated(made, script, number):
     command = [sys.executable, ROOT / f"analyses/topological_rsa/{script}.py", made.figure(number, "tsv")]
@@ -86,8 +103,6 @@ def test_a_network_depends_on_its_own_seed_only():
 
 @pytest.mark.parametrize(("name", "over", "shape"), [("kriegeskorte92", 2, 4), ("finger7t", 2, 7)])
 def test_people_are_found_from_their_other_session(data_root, name, over, shape):
-    from neuroalign.workflow.steps.topology import BRAINS
-
     rdms, dim, digest = BRAINS[name]()
     assert (rdms.sizes[dim], rdms.sizes["subject"]) == (over, shape)
     assert len(digest) == 64

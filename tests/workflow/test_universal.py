@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,21 @@ def test_the_study_in_the_repository_is_right():
     assert Paths(study).figures() == [23]
     with pytest.raises(InvalidValueError, match="threshold"):
         load_study({"name": "t", "title": "T", "universal": {"threshold": 0}})
+
+
+def test_units_of_two_networks_are_read_word_by_word(tiny_llama, tmp_path, monkeypatch):
+    module = importlib.import_module("neuroalign.workflow.steps.universal")
+    other = shutil.copytree(tiny_llama, tmp_path / "other-llama")
+    section = {**SMALL, "networks": (str(tiny_llama), str(other)), "site": "block", "layer_step": 2}
+    study = load_study({"name": "t", "title": "T", "universal": section | {"context": 64, "stride": 32}})
+    monkeypatch.setattr(module, "_digits", lambda *_: (pd.DataFrame({"kind": ["digits"]}), {}))
+    paths = Paths(study, tmp_path / "results")
+    module.universal(paths)
+    rows = table(paths)
+    layers = rows[(rows["kind"] == "layer") & (rows["quantity"] == "excess")]
+    assert set(layers["twin"]) == {"trained", "untrained"}
+    assert sorted(layers.query("network == 'tiny-llama' and twin == 'trained'")["layer"]) == ["0", "2"]
+    assert sorted(layers.query("network == 'other-llama' and twin == 'trained'")["layer"]) == ["0", "1", "2"]
+    # The second network is the first: each of its units has a twin.
+    where = {"kind": "layer", "network": "tiny-llama", "twin": "trained", "layer": "2", "quantity": "r"}
+    assert one(rows, **where) == pytest.approx(1.0, abs=1e-5)

@@ -63,6 +63,7 @@ test: lint
 
 test-long: lint
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest $(PYTEST_ARGS) --long --reliability docs/reliability.md
+	$(RUN) python tests/mutation/check.py --page docs/mutants.md
 
 bench: $(READY)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks

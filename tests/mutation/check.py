@@ -48,6 +48,9 @@ HEAVY = (
     "matplotlib.pyplot",
 )
 SECONDS, WALL = 30, 240
+CAUGHT = ("caught", "timed out")
+# What a reader made of survivors: module, before, after, judgement.
+JUDGED = Path(__file__).with_name("judged.tsv")
 QUIET = [
     "-q",
     "-W",
@@ -112,9 +115,55 @@ def main() -> None:
         row = done.get(str(mutant)) or judge(mutant, *rooms[mutant.room])
         rows.append(row)
         _write(rows, arguments.out)
+    if arguments.page:
+        arguments.page.write_text(page(rows, arguments.seed), encoding="utf-8")
     found = Counter(row["verdict"] for row in rows)
-    caught = found["caught"] + found["timed out"]
+    caught = sum(found[verdict] for verdict in CAUGHT)
     print(f"{caught} of {len(rows)} caught ({caught / len(rows):.1%}): {dict(found)}; {arguments.out}")  # noqa: T201
+
+
+def page(rows: list[dict[str, object]], seed: int) -> str:
+    """Return the page of a run: counts by room, and every survivor with what a reader made of it."""
+    said = {(row["module"], row["before"], row["after"]): row["judgement"] for row in _table(JUDGED)}
+    survivors = [row for row in rows if row["verdict"] not in CAUGHT]
+    by_room = [
+        f"| {room} | {len(own)} | {sum(row['verdict'] in CAUGHT for row in own)} |"
+        for room in ROOMS
+        if (own := [row for row in rows if row["room"] == room])
+    ]
+    listed = [
+        f"| {str(row['module']).removeprefix('neuroalign.')} "
+        f"| `{_cell(row['before'])}` | `{_cell(row['after'])}` | "
+        f"{said.get((row['module'], row['before'], row['after']), 'not judged')} |"
+        for row in survivors
+    ]
+    return "\n".join(
+        [
+            "# Mutation check",
+            "",
+            "Would the tests notice a small mistake? A sign, a bound or an axis in the code of five rooms",
+            f"was changed, one at a time, {len(rows)} places drawn at random (seed {seed}). The tests of the",
+            "room that run the line were run, for at most 30 s. Written by `tests/mutation/check.py`.",
+            "",
+            f"**{len(rows) - len(survivors)} of {len(rows)} were caught "
+            f"({1 - len(survivors) / len(rows):.1%}).**",
+            "",
+            "| room | mutants | caught |",
+            "| --- | ---: | ---: |",
+            *by_room,
+            "",
+            "## Survivors",
+            "",
+            "| module | before | after | judgement |",
+            "| --- | --- | --- | --- |",
+            *listed,
+            "",
+        ]
+    )
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
 
 
 def lines_of(room: str, cache: Path) -> tuple[dict[str, dict[int, list[str]]], dict[str, float]]:
@@ -228,11 +277,14 @@ def _statement(file: Path, line: int) -> int:
 
 def _done(out: Path) -> dict[str, dict[str, object]]:
     """Return the rows of an earlier run by mutant, so that a long run can go on."""
-    if not out.is_file():
-        return {}
-    with out.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return {f"{row['module']}:{row['line']}: {row['before']}  ->  {row['after']}": row for row in rows}
+    return {f"{row['module']}:{row['line']}: {row['before']}  ->  {row['after']}": row for row in _table(out)}
+
+
+def _table(path: Path) -> list[dict[str, object]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def _write(rows: list[dict[str, object]], out: Path) -> None:

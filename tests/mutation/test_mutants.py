@@ -91,3 +91,51 @@ def test_an_installed_mutant_is_what_is_imported():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == 4.0  # 1 * (1 + 3) instead of 1 / (1 + 3)
+
+
+def test_the_page_lists_survivors_with_what_was_made_of_them(monkeypatch, tmp_path):
+    import check
+
+    judged = tmp_path / "judged.tsv"
+    judged.write_text("module\tbefore\tafter\tjudgement\nneuroalign.rsa.x\ta | b\ta - b\tthe same for sets\n")
+    monkeypatch.setattr(check, "JUDGED", judged)
+    base = {"line": 1, "kind": "sign", "tests": 1, "seconds": 1.0, "by": ""}
+    rows = [
+        {
+            **base,
+            "room": "rsa",
+            "module": "neuroalign.rsa.x",
+            "before": "a | b",
+            "after": "a - b",
+            "verdict": "survived",
+        },
+        {
+            **base,
+            "room": "io",
+            "module": "neuroalign.io.y",
+            "before": "n + 1",
+            "after": "n - 1",
+            "verdict": "no test",
+        },
+        {
+            **base,
+            "room": "io",
+            "module": "neuroalign.io.y",
+            "before": "n + 2",
+            "after": "n - 2",
+            "verdict": "caught",
+        },
+        {
+            **base,
+            "room": "io",
+            "module": "neuroalign.io.y",
+            "before": "n + 3",
+            "after": "n - 3",
+            "verdict": "timed out",
+        },
+    ]
+    text = check.page(rows, 7)
+    assert "**2 of 4 were caught (50.0%).**" in text and "seed 7" in text
+    assert "| io | 3 | 2 |" in text and "| rsa | 1 | 0 |" in text
+    assert r"| rsa.x | `a \| b` | `a - b` | the same for sets |" in text
+    assert "| io.y | `n + 1` | `n - 1` | not judged |" in text

@@ -15,6 +15,8 @@ __all__ = [
     "listing",
 ]
 
+LONGEST = 200
+
 
 class NeuroalignError(Exception):
     """A mistake in input, said in terms of what was expected, what came, where, and a way out."""
@@ -46,7 +48,7 @@ def listing(names: Iterable[object], *, limit: int = 5) -> str:
     >>> listing(["s1", "s2", "s3"], limit=2)
     "'s1', 's2' and 1 more"
     """
-    items = [repr(getattr(name, "item", lambda name=name: name)()) for name in names]
+    items = [_short(getattr(name, "item", lambda name=name: name)()) for name in names]
     shown = ", ".join(items[:limit])
     rest = len(items) - limit
     return f"{shown} and {rest} more" if rest > 0 else shown
@@ -58,4 +60,10 @@ def choice(value: object, allowed: Iterable[object], *, name: str) -> InvalidVal
     >>> str(choice("cosin", ["cosine", "pearson"], name="method"))
     "method must be one of 'cosine', 'pearson'; got 'cosin'."
     """
-    return InvalidValueError(f"{name} must be one of {listing(allowed, limit=50)}; got {value!r}.")
+    return InvalidValueError(f"{name} must be one of {listing(allowed, limit=50)}; got {_short(value)}.")
+
+
+def _short(value: object) -> str:
+    """Return a value as it is written, cut where a damaged file made it a page long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"

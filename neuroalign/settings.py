@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 
-from .errors import FileError, InvalidValueError
+from .errors import FileError, InvalidValueError, listing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 __all__ = ["check_settings", "read_settings"]
+
+MOST_VALUES = 100_000
 
 Model = TypeVar("Model", bound="BaseModel")
 
@@ -42,7 +44,9 @@ def read_settings(path: str | Path, model: type[Model]) -> Model:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        value, tree = yaml.load(text, Loader=_Strict), yaml.compose(text, Loader=_Strict)  # noqa: S506 - safe
+        tree = yaml.compose(text, Loader=_Strict)
+        _refuse_bombs(tree)
+        value = yaml.load(text, Loader=_Strict)  # noqa: S506 - safe
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}.") from error
     except (yaml.YAMLError, RecursionError) as error:
@@ -63,17 +67,47 @@ def check_settings(value: Any, model: type[Model], *, where: str, tree: Any = No
         raise InvalidValueError(f"{where} has {len(lines)} error(s):\n" + "\n".join(lines)) from None
 
 
+def _refuse_bombs(tree: Any) -> None:
+    """Refuse aliases that refer to themselves, or that unfold a short file to millions of values."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        if not isinstance(node, yaml.CollectionNode):
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = 0  # until it is known
+            parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        elif sizes[id(node)] == 0:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: an alias refers to itself")
+        return sizes[id(node)]
+
+    if tree is not None and size(tree) > MOST_VALUES:
+        raise yaml.YAMLError(f"its aliases unfold to {size(tree):,} values; {MOST_VALUES:,} are read at most")
+
+
 class _Strict(yaml.SafeLoader):
     """YAML's safe loader, without its surprises."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        keys = [key for key, _ in node.value]
-        twice = next((key for i, key in enumerate(keys) if key.value in [k.value for k in keys[:i]]), None)
+        seen: set[str] = set()
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if key.value in seen or seen.add(key.value)), None)  # type: ignore[func-returns-value]
         if twice is not None:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {twice.value!r} stands twice", twice.start_mark
             )
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # such as 0b_ (an int without digits), 2001-99-99 (no date), !!bool perhaps
+            shown = node.value if isinstance(node, yaml.ScalarNode) else node.tag
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{listing([shown])} cannot be read: {error}", node.start_mark
+            ) from error
 
     def construct_yaml_int(self, node: Any) -> Any:
         return node.value if re.fullmatch(r"0\d+", node.value) else super().construct_yaml_int(node)
@@ -95,7 +129,7 @@ def _said(item: Any, model: type[BaseModel], tree: Any) -> str:
         return f"{place}: unknown key; {hint}"
     if item["type"] == "missing":
         return f"{key}: is missing."
-    got = "" if isinstance(item.get("input"), dict) else f"; got {item.get('input')!r}"
+    got = "" if isinstance(item.get("input"), dict) else f"; got {listing([item.get('input')])}"
     return f"{place}: {words}{got}."
 
 

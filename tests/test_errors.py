@@ -21,3 +21,9 @@ def test_choice_lists_what_is_allowed():
 def test_an_error_can_be_caught_as_the_builtin_it_specialises():
     with pytest.raises(ValueError, match="k"):
         raise errors.InvalidValueError("k")
+
+
+def test_a_label_of_a_page_is_cut_and_its_length_said():
+    assert len(errors.listing(["x" * 50_000, "y"])) < 300
+    assert "... (50,002 characters), 'y'" in errors.listing(["x" * 50_000, "y"])
+    assert "(50,002 characters)" in str(errors.choice("x" * 50_000, ["a"], name="kind"))

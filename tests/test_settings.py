@@ -76,3 +76,49 @@ def test_values_that_come_from_no_file_are_checked_without_lines():
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(FileError, match="could not be read: No such file"):
         read_settings(tmp_path / "none.yaml", Whole)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0b_",
+        "0x_",
+        "2001-99-99",
+        "!!bool perhaps",
+        "!!int ''",
+        "!!float x",
+        "!!timestamp x",
+        "1" + ":1" * 400 + ".5",
+    ],
+)
+def test_value_that_yaml_cannot_make_is_refused_with_its_line(tmp_path, value):
+    path = tmp_path / "x.yaml"
+    path.write_text(f"a: 1\nb: {value}\n")
+    with pytest.raises(FileError, match=r"cannot be read(.|\n)*line 2"):
+        read_settings(path, Whole)
+
+
+def test_aliases_that_unfold_to_millions_are_refused(tmp_path):
+    path = tmp_path / "x.yaml"
+    rows = ["a: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    path.write_text("\n".join(rows))
+    with pytest.raises(FileError, match="its aliases unfold to"):
+        read_settings(path, Whole)
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "&a {a: *a}", "a: &a {b: [1, *a]}"])
+def test_alias_to_itself_is_refused(tmp_path, text):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(FileError, match="line 1: an alias refers to itself"):
+        read_settings(tmp_path / "x.yaml", Whole)
+
+
+def test_ten_thousand_keys_are_read_in_a_moment_and_a_key_that_is_a_list_is_refused(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("".join(f"k{i}: 1\n" for i in range(10_000)))
+    with pytest.raises(InvalidValueError, match="error"):
+        read_settings(path, Whole)
+    path.write_text("? [a, b]\n: 1\n")
+    with pytest.raises((FileError, InvalidValueError)):
+        read_settings(path, Whole)

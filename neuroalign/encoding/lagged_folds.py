@@ -93,6 +93,8 @@ def run_bounds(X: Any, runs: Any, n: int) -> tuple[list[tuple[int, int]], np.nda
             raise LabelError(
                 "X has no coordinate 'run'. Pass runs=..., or X.assign_coords(run=\"1\") for one run."
             )
+        if X["run"].dims not in ((), X.dims[:1]):
+            raise LabelError(f"X: run must be a coordinate of {X.dims[0]}; got {X['run'].dims}.")
         runs = np.broadcast_to(X["run"].values, n)
     runs = np.zeros(n, dtype=np.int64) if runs is None else np.asarray(runs)
     if runs.shape != (n,):

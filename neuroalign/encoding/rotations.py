@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidValueError, choice
+from ..errors import InvalidValueError
 from .compression import Basis, compress
 
 if TYPE_CHECKING:
@@ -183,8 +183,6 @@ def rotation_scores(rotation: Rotation, fold: Fold, projected: torch.Tensor, sco
     """Return the scores of every alpha; with a compressed grid they are for selection only."""
     import torch
 
-    if scoring not in SCORINGS:
-        raise choice(scoring, SCORINGS, name="scoring")
     if rotation.basis is not None:
         return _compressed(rotation, fold, projected, scoring)
     scores = [

@@ -186,8 +186,6 @@ def rescale_rdms(rdms: xr.DataArray, method: str = "evidence", *, tolerance: flo
     if len(rdms.dims) != 2:
         raise ShapeError(f"rdms must have two dims, the last of them 'pair'; got {rdms.dims}.")
     rows, _ = as_rows(rdms, "rdms")
-    if not len(rows):
-        raise ShapeError(f"rdms hold no RDM along {rdms.dims[0]!r}; got shape {rdms.shape}.")
     known = ~np.isnan(rows)
     filled = np.where(known, rows, 0.0)
     _refuse_unscalable(filled, known)

@@ -37,7 +37,7 @@ def summarised(found: xr.Dataset) -> xr.Dataset:
         found["n_undefined_draws"] = ("model", undefined)
         found.attrs["n_draws"] = found.sizes["draw"]
         found.attrs["n_redrawn"] = int(found["draw_redrawn"].sum())
-    elif found.attrs["n_subjects"] > 1:
+    else:
         found = _with_flips(_with_tests(found, None, None))
     if "permutation_estimate" in found:
         found = _with_permutations(found)

@@ -334,3 +334,146 @@ def test_a_description_of_kind_bids_gives_betas(tree, tmp_path):
     assert "no file below" in open_described(path).named()[1][0]
     path.write_text(f"{text}runs: ['1']\n")
     assert datasets.read_described(path, progress=False).sizes["presentation"] == 2
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[" * 50_000, '{"RepetitionTime": "soon"}', '{"RepetitionTime": true}']
+)
+def test_sidecar_that_is_none_is_refused(copy, content):
+    for path in copy.rglob("*_bold.json"):
+        path.write_text(content)
+    with pytest.raises(FileError, match=r"cannot be read as a BIDS data set|RepetitionTime must be seconds"):
+        datasets.find_bids(copy, task="look", subjects=["01"])
+
+
+# Trees that lack something
+
+
+def described(tree, folder, **keys):
+    text = f"name: mine\ntitle: Mine\nkind: bids\nroot: {tree}\ntask: look\nsubjects: ['01']\n"
+    path = folder / "mine.yaml"
+    path.write_text(text + "".join(f"{key}: {value}\n" for key, value in keys.items()))
+    return path
+
+
+def test_a_tree_without_events_gives_series_and_nothing_to_fit(copy, tmp_path):
+    for path in copy.rglob("*_events.tsv"):
+        path.unlink()
+    found = datasets.read_bids(datasets.find_bids(copy, task="look", subjects=["01"]), progress=False)
+    assert found.events is None and found.series.sizes["time"] == 2 * N
+    path = described(copy, tmp_path)
+    with pytest.raises(FileError, match="subject '01' has no events"):
+        datasets.read_described(path, what="events", progress=False)
+    with pytest.raises(FileError, match="subject '01' has no events, so that there is nothing to fit"):
+        datasets.read_described(path, progress=False)
+
+
+def test_a_start_time_is_in_the_betas_of_a_description(copy, tmp_path):
+    plain = datasets.read_described(described(copy, tmp_path), progress=False)
+    for path in (copy / "derivatives").rglob("*preproc_bold.json"):
+        write(path, {"RepetitionTime": TR, "StartTime": 0.5, "SliceTimingCorrected": True})
+    path = described(copy, tmp_path)
+    series, events = (datasets.read_described(path, what=w, progress=False) for w in ("series", "events"))
+    expected = condition_betas(series, events, slice_time_ref=0.25, fill_first=True, progress=False)["betas"]
+    found = datasets.read_described(path, progress=False)
+    np.testing.assert_allclose(found, expected)
+    assert np.abs(found - plain).max() > 0.1
+
+
+def test_a_derivative_may_be_the_root_or_lie_elsewhere(copy, tmp_path):
+    prep = copy / "derivatives/fmriprep"
+    alone = datasets.find_bids(prep, task="look")
+    assert len(alone) == 4 and alone["events"].isna().all() and set(alone["tr"]) == {TR}
+    shutil.move(prep, tmp_path / "prep")
+    (copy / ".git").mkdir()
+    (copy / ".git/annexed").symlink_to(tmp_path)
+    found = datasets.find_bids(copy, task="look", derivatives=tmp_path / "prep")
+    assert found["bold"].str.startswith(str(tmp_path / "prep")).all() and found["events"].notna().all()
+    (tmp_path / "prep/sub-01/func/link.json").symlink_to(tmp_path)
+    with pytest.raises(UnsafeError, match="leads out of"):
+        datasets.find_bids(copy, task="look", derivatives=tmp_path / "prep")
+
+
+def test_a_data_set_without_the_derivative_that_is_asked_for_is_refused(copy):
+    shutil.rmtree(copy / "derivatives")
+    with pytest.raises(FileError, match="'T1w' is that of a derivative, and no derivative has images"):
+        datasets.find_bids(copy, task="look", space="T1w")
+    assert set(datasets.find_bids(copy, task="look")["space"]) == {"raw"}
+    write(copy / "dataset_description.json", [])
+    with pytest.raises(FileError, match=r"dataset_description.json must hold a mapping; got list"):
+        datasets.find_bids(copy, task="look")
+
+
+@pytest.mark.parametrize("what", ["no raw image", "no time in the header"])
+def test_one_statement_of_the_tr_is_enough(copy, what):
+    for path in copy.rglob("*_bold.nii.gz"):
+        if what == "no raw image" and "derivatives" not in path.parts:
+            path.unlink()
+        elif what == "no time in the header":
+            nib.save(image(np.random.default_rng(0), tr=0.0), path)
+    assert set(datasets.find_bids(copy, task="look")["tr"]) == {TR}
+
+
+def test_an_image_of_three_dims_is_no_series(copy):
+    for path in copy.rglob("*desc-preproc_bold.nii.gz"):
+        nib.save(image(np.random.default_rng(0), SHAPE), path)
+    with pytest.raises(FileError, match=r"must have 4 dims; its voxel sizes are \(3.0, 3.0, 3.0\)"):
+        datasets.find_bids(copy, task="look")
+
+
+def test_runs_of_other_tables_lengths_and_times_are_refused(copy):
+    runs = datasets.find_bids(copy, task="look", subjects=["01"])
+    with pytest.raises(InvalidValueError, match="rows of find_bids; the columns 'mask', 'tr' are missing"):
+        datasets.read_bids(runs.drop(columns=["mask", "tr"]), progress=False)
+    with pytest.raises(FileError, match="the runs have a tr of 1 to 2 s; read them apart"):
+        datasets.read_bids(runs.assign(tr=[2.0, 1.0]), progress=False)
+    unmasked = runs.assign(mask=None)
+    with pytest.raises(FileError, match="subject '01' has no brain masks in this space: pass mask="):
+        datasets.read_bids(unmasked, progress=False)
+    mask = nib.load(runs["mask"][0])
+    series = datasets.read_bids(unmasked, mask=mask, confounds=None, progress=False).series
+    assert series.sizes["neuroid"] == np.prod(SHAPE)
+    path = next((copy / "derivatives").rglob("sub-01*run-2_desc-confounds_timeseries.tsv"))
+    pd.read_csv(path, sep="\t").iloc[1:].to_csv(path, sep="\t", index=False)
+    with pytest.raises(FileError, match=f"confounds_timeseries.tsv has {N - 1} rows for {N} volumes"):
+        datasets.read_bids(runs, progress=False)
+
+
+def test_hemispheres_of_a_person_are_read_together(copy):
+    folder = copy / "derivatives/fmriprep/sub-01/func"
+    rng = np.random.default_rng(1)
+    values = {"L": rng.normal(size=(N, 3)).astype("f4"), "R": rng.normal(size=(N, 2)).astype("f4")}
+    for run in "12":
+        for side, rows in values.items():
+            stem = f"sub-01_task-look_run-{run}_hemi-{side}_space-fsaverage5"
+            write(folder / f"{stem}_bold.json", {"RepetitionTime": TR})
+            arrays = [nib.gifti.GiftiDataArray(row) for row in rows]
+            nib.save(nib.gifti.GiftiImage(darrays=arrays), folder / f"{stem}_bold.func.gii")
+    runs = datasets.find_bids(copy, task="look", space="fsaverage5")
+    found = datasets.read_bids(runs, confounds=None, progress=False).series
+    assert found["hemisphere"].values.tolist() == ["left"] * 3 + ["right"] * 2
+    np.testing.assert_array_equal(found.values[N:], np.hstack([values["L"], values["R"]]))
+
+
+def test_grayordinates_of_a_person_are_read_and_their_parcels_averaged(copy, tmp_path):
+    from nibabel.cifti2 import BrainModelAxis, Cifti2Image, LabelAxis, SeriesAxis
+
+    brain = BrainModelAxis.from_mask(np.ones(4, dtype=bool), "CORTEX_LEFT")
+    values = np.random.default_rng(2).normal(size=(N, 4)).astype("f4")
+    folder = copy / "derivatives/fmriprep/sub-01/func"
+    for run in "12":
+        stem = f"sub-01_task-look_run-{run}_space-fsLR_den-91k_bold"
+        write(folder / f"{stem}.json", {"RepetitionTime": TR})
+        nib.save(Cifti2Image(values, (SeriesAxis(0, TR, N), brain)), folder / f"{stem}.dtseries.nii")
+    runs = datasets.find_bids(copy, task="look", space="fsLR")
+    found = datasets.read_bids(runs, confounds=None, progress=False).series
+    assert found.shape == (2 * N, 4) and len(set(found["roi"].values)) == 1
+    np.testing.assert_array_equal(found.values[:N], values)
+    names = LabelAxis(["parcels"], [{0: ("???", (0,) * 4), 1: ("A", (1,) * 4), 2: ("B", (1,) * 4)}])
+    parcels = tmp_path / "x.dlabel.nii"
+    nib.save(Cifti2Image(np.array([[1, 1, 2, 0]], dtype="f4"), (names, brain)), parcels)
+    mean = datasets.read_bids(runs, parcels=parcels, average=True, confounds=None, progress=False).series
+    np.testing.assert_allclose(mean.values[:N, 0], values[:, :2].mean(axis=1), rtol=1e-6)
+    assert mean["roi"].values.tolist() == ["A", "B"]
+    with pytest.raises(InvalidValueError, match="parcels of CIFTI images are averaged: pass average=True"):
+        datasets.read_bids(runs, parcels=parcels, confounds=None, progress=False)

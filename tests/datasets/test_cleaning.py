@@ -199,3 +199,15 @@ def test_values_that_are_not_finite_are_named(series):
 def test_confounds_of_one_name_are_refused(series, confounds):
     with pytest.raises(LabelError, match="names are repeated; got 'x', 'x', 'z'"):
         clean(series, confounds=confounds.set_axis(["x", "x", "z"], axis=1))
+
+
+def test_labelled_confounds_are_matched_by_time_where_they_have_times(series, confounds):
+    columns = {"confound": list(confounds.columns)}
+    bare = xr.DataArray(confounds.to_numpy(), dims=("time", "confound"), coords=columns)
+    expected = clean(series, confounds=confounds)
+    xr.testing.assert_identical(clean(series, confounds=bare), expected)
+    timed = bare.assign_coords(time=series["time"])
+    xr.testing.assert_identical(clean(series, confounds=timed), expected)
+    xr.testing.assert_identical(clean(series, confounds=timed[::-1]), expected)
+    with pytest.raises(ShapeError, match=r"the dims \(time, confound\); got \('confound', 'time'\)"):
+        clean(series, confounds=bare.T)

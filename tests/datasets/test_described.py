@@ -16,10 +16,18 @@ import yaml
 
 from neuroalign import datasets, io
 from neuroalign.datasets.bold.glm import condition_betas
+from neuroalign.datasets.own.described import described_stimuli
 from neuroalign.datasets.own.description import Description
 from neuroalign.datasets.own.description_files import open_described
 from neuroalign.datasets.own.patterns import find_files
-from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError, UnsafeError
+from neuroalign.errors import (
+    FileError,
+    InvalidValueError,
+    LabelError,
+    NeuroalignError,
+    ShapeError,
+    UnsafeError,
+)
 from neuroalign.schema import make_rdm
 from neuroalign.workflow.config import load_study
 
@@ -429,3 +437,177 @@ def test_importing_descriptions_loads_nothing_heavy():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "images", ["x" * 5000 + ".nii", "{subject}/" + "x" * 5000 + "{run}.nii", "x" * 300 + "{run}/b"]
+)
+def test_file_name_that_no_disk_takes_is_refused(maps, images):
+    path = describe(maps, **{**MAPS, "images": images}, subjects=["01"])
+    with pytest.raises(FileError, match=r"mine\.yaml, images: "):
+        datasets.read_described(path, subject="01")
+
+
+def test_root_of_a_user_who_is_not_there_is_refused(maps):
+    place = open_described(describe(maps, **MAPS, root="~nobody-of-this-name/x"))
+    with pytest.raises(FileError, match=r"mine\.yaml, root: "):
+        place.subjects()
+
+
+def test_fields_side_by_side_are_searched_in_one_folder(tmp_path):
+    """Two stars would search the whole tree."""
+    (tmp_path / "below").mkdir()
+    for name in ("a1.tsv", "b2.tsv", "below/c3.tsv"):
+        (tmp_path / name).write_text("")
+    assert list(find_files(tmp_path, "{subject}{run}.tsv")) == [("a", "1"), ("b", "2")]
+    assert list(find_files(tmp_path, "{subject}{session}")) == [("a", "1.tsv"), ("b", "2.tsv")]
+
+
+# What a description asks for and is not there
+
+
+def test_a_table_that_names_no_stimuli_is_refused(maps):
+    save_table(maps / "01/2.tsv", picture=STIMULI)
+    with pytest.raises(LabelError, match=r"01/2.tsv lacks the column 'stimulus'; it has 'picture'"):
+        datasets.read_described(describe(maps, **MAPS), subject="01")
+    without = {key: value for key, value in MAPS.items() if key != "stimuli"}
+    with pytest.raises(
+        FileError, match="names no stimuli: add a key stimuli, a table with a column stimulus"
+    ):
+        described_stimuli(open_described(describe(maps, **without)))
+
+
+def test_series_in_which_nothing_varies_have_no_betas(timed):
+    for run in RUNS:
+        save_image(timed / f"s1_{run}.nii.gz", np.full((*SHAPE, 40), 5, dtype="f4"))
+    with pytest.raises(InvalidValueError, match="no voxel of subject 's1' varies in every run"):
+        datasets.read_described(describe(timed, **TIMED, mask="mask.nii.gz"), progress=False)
+
+
+def test_one_table_may_hold_the_events_of_all_runs(timed):
+    save_table(
+        timed / "all.tsv", onset=[4, 16, 6, 18], duration=[2] * 4, trial_type=list("abcd"), run=[1, 1, 2, 2]
+    )
+    keys = {**TIMED, "events": "all.tsv", "mask": "mask.nii.gz"}
+    found = datasets.read_described(describe(timed, **keys), what="events", progress=False)
+    assert found[["onset", "trial_type", "run"]].to_numpy().tolist() == [
+        [4, "a", "1"],
+        [16, "b", "1"],
+        [6, "c", "2"],
+        [18, "d", "2"],
+    ]
+
+
+def test_confounds_that_are_text_are_refused(timed):
+    save_table(timed / "s1_2_moved.tsv", x=["much"] * 40)
+    keys = {"confounds": "{subject}_{run}_moved.tsv", "confound_columns": ["x"]}
+    with pytest.raises(FileError, match=r"s1_2_moved.tsv: 'x' hold text, not numbers"):
+        datasets.read_described(describe(timed, **TIMED, **keys), progress=False)
+
+
+def labelled_file(folder: Path, **dims: list) -> Path:
+    """Save ones with these dims and labels (None for none), and describe them."""
+    coords = {dim: value for dim, value in dims.items() if len(set(value)) > 1}
+    shape = [len(value) for value in dims.values()]
+    io.save(xr.DataArray(np.ones(shape), dims=list(dims), coords=coords), folder / "x.nc")
+    return describe(folder, kind="labelled", file="x.nc")
+
+
+def test_a_labelled_series_is_given_as_it_is(tmp_path):
+    found = datasets.read_described(labelled_file(tmp_path, time=[0.0, 2.0], neuroid=["v1", "v2"]))
+    assert found.dims == ("time", "neuroid") and str(found["subject"].values) == "1"
+    with pytest.raises(LabelError, match=r"mine.yaml, rois: neuroids have no coordinate roi"):
+        datasets.read_described(describe(tmp_path, kind="labelled", file="x.nc", rois=["V1"]))
+
+
+@pytest.mark.parametrize(
+    ("dims", "error", "said"),
+    [
+        ({"stimulus": ["a", "b"], "unit": [1, 2]}, ShapeError, "must hold responses"),
+        ({"stimulus": [0, 0], "neuroid": [1, 2]}, LabelError, "responses lack labels of their stimuli"),
+    ],
+    ids=["dims", "labels"],
+)
+def test_labelled_files_that_hold_no_responses_are_refused(tmp_path, dims, error, said):
+    with pytest.raises(error, match=said):
+        datasets.read_described(labelled_file(tmp_path, **dims))
+
+
+def rdm_file(folder: Path, subject: object, **keys: object) -> Path:
+    rows = np.array([[1.0, 2, 3], [4, 5, 6]])
+    if isinstance(subject, list):
+        found = make_rdm(rows, list("abc"), dims=["subject"], coords={"subject": subject})
+    else:
+        found = make_rdm(rows[0], list("abc"))
+        found = found if subject is None else found.assign_coords(subject=subject)
+    io.save(found, folder / "all.nc")
+    return describe(folder, kind="rdm", file="all.nc", **keys)
+
+
+def test_one_rdm_is_that_of_the_subject_who_is_named_or_of_1(tmp_path):
+    for subject, keys, name in ((None, {}, "1"), (None, {"subjects": ["p"]}, "p"), ("q", {}, "q")):
+        found = datasets.read_described(rdm_file(tmp_path, subject, **keys))
+        assert found["subject"].values.tolist() == [name] and found.values.tolist() == [[1, 2, 3]]
+
+
+def test_people_of_a_file_of_rdms_are_those_that_are_listed(tmp_path):
+    found = datasets.read_described(rdm_file(tmp_path, ["p", "q"], subjects=["q", "p"]))
+    assert found["subject"].values.tolist() == ["q", "p"] and found.values[0].tolist() == [4, 5, 6]
+    with pytest.raises(LabelError, match=r"subjects: 'x' are not in .*all.nc; it has 'p', 'q'"):
+        datasets.read_described(rdm_file(tmp_path, ["p", "q"], subjects=["q", "x"]))
+    io.save(xr.Dataset({"a": ("x", [1.0])}), tmp_path / "all.nc")
+    with pytest.raises(ShapeError, match=r"must hold RDMs \(subject, pair\); it holds a Dataset"):
+        datasets.read_described(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"kind": "surfaces", "parcels_left": "l"}, "parcels_left and parcels_right need one another"),
+        ({"kind": "volumes", "parcel_names": {1: "a"}}, "parcel_names and average need parcels"),
+        ({"kind": "volumes", "average": True}, "parcel_names and average need parcels"),
+        ({"kind": "volumes", "confound_columns": ["x"]}, "confound_columns need confounds"),
+    ],
+    ids=["one side", "names", "average", "columns"],
+)
+def test_keys_that_need_others_say_so(tmp_path, keys, said):
+    needed = {"images": "a"} if keys["kind"] == "volumes" else {"left": "a", "right": "b"}
+    with pytest.raises(InvalidValueError, match=said):
+        datasets.read_description(describe(tmp_path, events="e", tr=2.0, **needed, **keys))
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "said"),
+    [
+        (
+            {"stimuli": "{subject}.tsv"},
+            InvalidValueError,
+            r"stimuli: there is no \{subject\} to put in; name one",
+        ),
+        (
+            {"images": "{subject}/{run}.mgz"},
+            FileError,
+            r"images: nothing below .* matches '\{subject\}/\{run\}.mgz'",
+        ),
+        ({"root": "absent"}, FileError, r"mine.yaml, images: the folder .*absent does not exist"),
+        (
+            {"images": "01/{run}.nii.gz", "subjects": ["01", "02"]},
+            InvalidValueError,
+            r"images: \{subject\} is missing from '01/\{run\}.nii.gz', and there are 2 subjects",
+        ),
+    ],
+    ids=["field", "nothing", "root", "people"],
+)
+def test_patterns_that_find_no_subjects_are_refused_and_listed(maps, keys, error, said):
+    path = describe(maps, **{**MAPS, **keys})
+    with pytest.raises(error, match=said):
+        datasets.read_described(path, what="stimuli" if "stimuli" in keys else None)
+    assert any(re.search(said, one) for one in open_described(path).named()[1])
+
+
+def test_a_bids_description_without_a_bids_tree_is_refused(tmp_path):
+    place = open_described(describe(tmp_path, kind="bids", task="look"))
+    (said,) = place.named()[1]
+    assert f"root: {tmp_path} has no dataset_description.json" in said
+    with pytest.raises(TypeError, match="subjects of a BIDS tree are found by find_bids"):
+        place.subjects()

@@ -382,3 +382,78 @@ def test_the_n400_files_give_what_the_data_set_gives(data_root):
     back = to_mne(known.sel(subject="p02"))
     np.testing.assert_allclose(back[1].data * 1e6, known.values[1, 1], rtol=1e-12)
     assert isinstance(known, xr.DataArray) and back[1].comment == "incongruent/clear"
+
+
+def test_fif_file_whose_tags_lead_in_a_circle_is_refused(tmp_path):
+    """mne would follow them for ever."""
+    path = tmp_path / "x-epo.fif"
+    made().save(path, verbose="ERROR")
+    content = bytearray(path.read_bytes())
+    content[48:52] = (0).to_bytes(4, "big")
+    content[36 + 12 : 36 + 16] = (20).to_bytes(4, "big")
+    size = int.from_bytes(content[8:12], "big")
+    content[16 + size + 12 : 16 + size + 16] = (16 + size).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"x-epo.fif is damaged: its tags lead back to byte"):
+        read_epochs(path)
+
+
+def test_eeglab_file_with_an_unknown_code_is_refused_before_scipy_reads_it(tmp_path):
+    from scipy.io import savemat
+
+    path = tmp_path / "x.set"
+    savemat(path, {"data": np.arange(40.0)}, appendmat=False)
+    content = bytearray(path.read_bytes())
+    at = content.rindex((9).to_bytes(4, "little") + (320).to_bytes(4, "little"))
+    content[at] = 8
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"x.set is a damaged MATLAB 5 file"):
+        read_epochs(path)
+
+
+def test_one_path_has_one_subject_and_lists_are_not_empty(tmp_path):
+    path = files(tmp_path, [made(0)])[0]
+    assert read_epochs(path, subjects=["p7"])["subject"].item() == "p7"
+    with pytest.raises(LabelError, match="one path has one label; got 'p1', 'p2'"):
+        read_epochs(path, subjects=["p1", "p2"])
+    with pytest.raises(ShapeError, match="paths: there is none"):
+        read_epochs([], average=True)
+    with pytest.raises(InvalidValueError, match=r"stimuli must be one of .*; got 'any'"):
+        read_epochs([path], average=True, stimuli="any")
+
+
+def test_people_whose_channels_are_others_are_refused(tmp_path):
+    other = made(1).copy().drop_channels(["EOG"]).set_channel_types(dict.fromkeys(NAMES, "ecog"))
+    with pytest.raises(LabelError, match="'01' and '02' have channels of other channel_type; pass picks"):
+        read_epochs(files(tmp_path, [made(0), other]), average=True)
+    renamed = made(1).rename_channels(dict(zip(NAMES, ("F1", "F2", "C1", "C2", "P1", "P2"), strict=True)))
+    (tmp_path / "more").mkdir()
+    with pytest.raises(LabelError, match="people have no channels in common"):
+        read_epochs(files(tmp_path / "more", [made(0), renamed]), average=True, channels="common")
+
+
+def test_the_baseline_that_was_taken_off_is_said():
+    epochs = made().apply_baseline((None, 0.0), verbose="ERROR")
+    found = from_mne(epochs)
+    assert found.attrs["baseline"] == pytest.approx([-0.1, 0.0])
+    np.testing.assert_allclose(found.sel(time=slice(-0.11, 0.001)).mean("time"), 0, atol=1e-9)
+    assert "baseline" not in from_mne(made()).attrs
+
+
+def test_a_single_sample_needs_a_sampling_rate_to_go_back():
+    one = from_mne(made(), average=True).isel(time=[10])
+    (back,) = to_mne(one.isel(stimulus=[0]))
+    np.testing.assert_allclose(back.data[:, 0] * 1e6, one.values[0, :, 0])
+    with pytest.raises(InvalidValueError, match=r"has no sampling rate; set responses.attrs\['sfreq'\]"):
+        to_mne(one.drop_attrs())
+
+
+def test_channels_of_no_brain_are_refused_and_places_in_other_frames_unknown():
+    with pytest.raises(ShapeError, match="no channel records a brain; their kinds are 'eog'"):
+        from_mne(made().pick("eog", verbose="ERROR"))
+    epochs = made()
+    with epochs.info._unlock():
+        epochs.info["chs"][2]["coord_frame"] = mne._fiff.constants.FIFF.FIFFV_COORD_MRI
+    found = from_mne(epochs)
+    assert np.isnan(found["x"]).values.tolist() == [False, False, True, False, False, False]
+    assert found.attrs["n_without_place"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import scipy.io
 
 from neuroalign import datasets, io
 from neuroalign.datasets import sources
-from neuroalign.datasets.known import kriegeskorte, language
+from neuroalign.datasets.known import kriegeskorte, language, n400
 from neuroalign.errors import FileError, NeuroalignError, UnsafeError
 
 MAT = "kriegeskorte92/92_brainRDMs.mat"
@@ -244,3 +245,102 @@ def test_a_suite_without_predictions_is_a_file_error(tmp_path):
     assert len(language.suite_regions(source)) == 0
     with pytest.raises(FileError, match="is no test suite: KeyError 'predictions'"):
         language.suite_predictions(source)
+
+
+def structs(rows: list[dict], shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Records as MATLAB writes an array of structs."""
+    found = np.empty(len(rows), dtype=[(key, object) for key in rows[0]])
+    for i, row in enumerate(rows):
+        found[i] = tuple(row.values())
+    return found.reshape(shape or (1, -1))
+
+
+def matlab(tmp_path, path: str, **variables) -> sources.Source:
+    scipy.io.savemat(tmp_path / "made.mat", variables)
+    return source_of(tmp_path, "kriegeskorte92", {path: (tmp_path / "made.mat").read_bytes()})
+
+
+NAMED = [{"RDM": np.zeros((92, 92)), "name": name} for name in kriegeskorte.MODELS.values()]
+PICTURES = structs([{"category": "x"}] * 92)
+
+
+@pytest.mark.parametrize(
+    ("read", "path", "variables", "said"),
+    [
+        (
+            "human_it",
+            "BRAIN",
+            {"RDMs": structs(NAMED, (4, 2))[:3]},
+            r"must have shape \(4, 2\); got \(3, 2\)",
+        ),
+        ("models", "MODEL_FILE", {"Models": structs(NAMED[:7])}, "8 entries were expected; got 7"),
+        (
+            "models",
+            "MODEL_FILE",
+            {"Models": structs([{**NAMED[0], "RDM": np.eye(3)}, *NAMED[1:]])},
+            r"an RDM must have shape \(92, 92\); got \(3, 3\)",
+        ),
+        (
+            "published",
+            "SUPPLEMENT",
+            {
+                "RDMs_mIT_hIT_fig1": structs(
+                    [{"RDM": np.ones(9), "name": n} for n in kriegeskorte.SPECIES.values()]
+                )
+            },
+            r"hITvisStim_316vx must be 4186 finite numbers; got shape \(9,\)",
+        ),
+        (
+            "stimuli",
+            "SUPPLEMENT",
+            {"stimuli_92objs": PICTURES, "categoryLabels": ["a", "b"], "categoryVectors": np.ones((92, 2))},
+            "the categories are not those of the 92 images",
+        ),
+    ],
+    ids=["people", "models", "size", "published", "categories"],
+)
+def test_a_matlab_file_of_other_things_is_a_file_error(tmp_path, read, path, variables, said):
+    source = matlab(tmp_path, getattr(kriegeskorte, path), **variables)
+    with pytest.raises(FileError, match=said):
+        getattr(kriegeskorte, read)(source)
+
+
+def test_a_localizer_of_fewer_rows_is_a_file_error(tmp_path):
+    content = b"header\n1" + b",A" * 12 + b",S\n"
+    source = source_of(tmp_path, "langloc_stimuli", {"langloc_fmri_run1_stim_set1.csv": content})
+    with pytest.raises(FileError, match="48 rows were expected; got 1"):
+        language.langloc(source)
+
+
+def evoked_file(tmp_path, *, names, n_times=615) -> bytes:
+    mne = pytest.importorskip("mne", reason="the eeg extra is not installed")
+    info = mne.create_info(list(names), 512.0, "eeg")
+    made = [
+        mne.EvokedArray(np.ones((len(names), n_times)), info, comment=theirs, verbose="ERROR")
+        for theirs in n400.CONDITIONS.values()
+    ]
+    mne.write_evokeds(tmp_path / "made-ave.fif", made, overwrite=True, verbose="ERROR")
+    return (tmp_path / "made-ave.fif").read_bytes()
+
+
+def test_averages_of_other_electrodes_and_times_are_a_file_error(tmp_path):
+    names = [f"E{i}" for i in range(64)]
+    path = "group_data/sentence_n400_{}-ave.fif"
+    good, turned = (evoked_file(tmp_path, names=n) for n in (names, names[::-1]))
+    short = evoked_file(tmp_path, names=names, n_times=600)
+    contents = {
+        path.format(who): one for who, one in zip(("p01", "p02", "p03"), (good, turned, short), strict=True)
+    }
+    source = source_of(tmp_path, "n400_group_eeg", contents)
+    assert float(n400.evoked(source, subjects=["p01"]).mean()) == pytest.approx(1e6)
+    with pytest.raises(FileError, match="the electrodes of p02 are not those of p01"):
+        n400.evoked(source, subjects=["p01", "p02"])
+    with pytest.raises(FileError, match=r"must hold finite values \(4, 64, 615\); got shape \(4, 64, 600\)"):
+        n400.evoked(source, subjects=["p03"])
+
+
+def test_a_missing_mne_is_said_by_the_averages(tmp_path, monkeypatch):
+    source = source_of(tmp_path, "n400_group_eeg", {"group_data/sentence_n400_p01-ave.fif": b"x"})
+    monkeypatch.setitem(sys.modules, "mne", None)
+    with pytest.raises(FileError, match=r"needs the package mne, which is missing: .*'neuroalign\[eeg\]'"):
+        n400.evoked(source, subjects=["p01"])

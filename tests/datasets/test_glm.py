@@ -407,3 +407,9 @@ def test_noise_normalisation_makes_the_halves_of_haxby_agree(haxby, hrf, noise_m
         one, other = (rsa.rdm(half, "crossnobis", noise=precision) for half in halves)
         rho = rsa.compare(one, other, "spearman").values.item()
         assert rho == pytest.approx(expected, abs=0.03)
+
+
+def test_a_run_of_two_volumes_is_no_model():
+    short = make_series(np.arange(12.0).reshape(4, 3))
+    with pytest.raises(ShapeError, match="run 1 has 2 volumes; a model needs at least 3"):
+        fit(short, pd.DataFrame({"onset": [0.0, 0.0], "duration": 1.0, "trial_type": "a", "run": [1, 2]}))

@@ -77,3 +77,10 @@ def test_convolution_refuses_what_has_no_time():
         datasets.convolve_hrf(xr.DataArray([1.0], dims="x"), 2.0)
     with pytest.raises(InvalidValueError, match="must be finite"):
         datasets.convolve_hrf(np.array([1.0, np.nan]), 2.0)
+
+
+def test_a_series_without_runs_is_one_run(rng):
+    x = xr.DataArray(rng.normal(size=(20, 2)), dims=("time", "feature"), coords={"time": 2.0 * np.arange(20)})
+    expected = datasets.convolve_hrf(x.values, 2.0)
+    np.testing.assert_array_equal(datasets.convolve_hrf(x, 2.0), expected)
+    np.testing.assert_array_equal(datasets.convolve_hrf(x.assign_coords(run=1), 2.0), expected)

@@ -277,3 +277,20 @@ def test_judgements_go_through_the_inference_like_any_rdm():
     models = data.isel(subject=[0]).rename(subject="model").drop_vars(["n_judgements", "asymmetry"])
     found = rsa.evaluate(models.copy(data=truth[None]), data)
     assert float(found["estimate"][0]) > 0.8
+
+
+def test_labels_that_become_one_in_an_array_are_refused():
+    table = pd.DataFrame([("p", "1", 1, 2), ("p", "2", 3, 1)], columns=COLUMNS)
+    with pytest.raises(LabelError, match="stimuli"):
+        similarity_judgements(table, kind="pairs", higher_is="different")
+    table = pd.DataFrame([("p", "a", "a\0", 2), ("p", "b", "c", 1)], columns=COLUMNS)
+    with pytest.raises(LabelError, match="stimuli"):
+        similarity_judgements(table, kind="pairs", higher_is="different")
+
+
+def test_places_beyond_any_screen_are_refused():
+    places = np.random.default_rng(1).standard_normal((9, 2))
+    table = of_rows(arranged(places, TRIALS, NAMES))
+    table.loc[4, "y"] = np.inf
+    with pytest.raises(InvalidValueError, match="x and y must be finite; some are infinite"):
+        similarity_judgements(table, **options())

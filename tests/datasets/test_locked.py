@@ -131,3 +131,8 @@ def test_what_is_not_defined_is_refused(series, events):
     holes[3, 1] = np.nan
     with pytest.raises(InvalidValueError, match="window of event 1 of 3 it is not, in 1 neuroids: 'v1'"):
         locked_windows(holes, events, start=0, stop=4)
+
+
+def test_a_baseline_has_two_ends(series, events):
+    with pytest.raises(InvalidValueError, match=r"must be \(from, to\) in seconds; got \(-2, 0, 2\)"):
+        locked_windows(series, events, start=-2, stop=4, baseline=(-2, 0, 2))

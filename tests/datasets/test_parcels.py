@@ -6,11 +6,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroalign import datasets, io
 from neuroalign.datasets.images.parcels import make_parcels, read_names
+from neuroalign.datasets.images.regions import in_all, region_mask
 from neuroalign.datasets.known import language_parcels
 from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
 
@@ -223,3 +225,29 @@ def test_files_of_another_kind_are_refused(data_root, monkeypatch):
         datasets.load("language_parcels", what="labels", root=data_root)
     with pytest.raises(FileError, match=r"must hold the parcels 1 to 5, and 0 elsewhere"):
         language_parcels._numbers(np.arange(7), range(1, 6), "x")
+
+
+def test_numbers_of_a_measure_and_numbers_with_two_names_are_no_parcels():
+    with pytest.raises(InvalidValueError, match="holds 100001 different numbers; is it a measure"):
+        make_parcels(np.arange(1, 100_002), None)
+    made = xr.DataArray([1, 1, 2], dims="neuroid", coords={"roi": ("neuroid", ["V1", "V2", "IT"])})
+    made = made.assign_coords(i=("neuroid", [0, 1, 2]), j=("neuroid", [0] * 3), k=("neuroid", [0] * 3))
+    made.attrs.update(affine=AFFINE.tolist(), shape=list(SHAPE))
+    with pytest.raises(LabelError, match="parcels: a number has several names in the coordinate 'roi'"):
+        read(made, None)
+
+
+def test_a_mask_narrows_the_voxels_that_are_named():
+    volume = nib.Nifti1Image(LABELS, AFFINE)
+    inside = np.zeros(SHAPE, dtype=np.uint8)
+    inside[0] = 1
+    mask, names = region_mask(volume, NAMES, mask=nib.Nifti1Image(inside, AFFINE))
+    np.testing.assert_array_equal(np.asarray(mask.dataobj) > 0, (LABELS > 0) & (inside > 0))
+    assert names["0-0-1"] == "V1" and len(names) == 4
+
+
+def test_masks_without_a_voxel_in_common_are_refused():
+    sides = [nib.Nifti1Image((number == LABELS).astype(np.uint8), AFFINE) for number in (1, 1, 2)]
+    np.testing.assert_array_equal(np.asarray(in_all(sides[:2]).dataobj), LABELS == 1)
+    with pytest.raises(InvalidValueError, match="the 3 masks have no voxel in common"):
+        in_all(sides)

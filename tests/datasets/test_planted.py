@@ -134,3 +134,11 @@ def test_overlaps_other_stimuli_and_wrong_places_are_refused(places):
         volume_places((3, 0, 2))
     with pytest.raises(InvalidValueError, match="voxel must be positive"):
         volume_places((3, 3, 2), voxel=0)
+
+
+def test_places_that_are_no_table_and_no_region_are_refused(places):
+    for wrong, said in ((places.values, "got ndarray"), (places.T, r"got \('axis', 'neuroid'\)")):
+        with pytest.raises(ShapeError, match=rf"places must be a DataArray \(neuroid, axis\) .*; {said}"):
+            planted(wrong, {"r": kinds()}, regions={"r": [0]}, snr=1.0, rng=0)
+    with pytest.raises(LabelError, match="at least one region is needed; got none"):
+        planted(places, {}, regions={}, snr=1.0, rng=0)

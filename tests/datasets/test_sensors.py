@@ -159,3 +159,10 @@ def test_a_plane_of_sensors_keeps_angles_from_the_top_whatever_the_centre():
     assert near.attrs["n_isolated"] == 0
     with pytest.raises(LabelError, match="have no known place"):
         sensor_plane(x.drop_vars("z"))
+
+
+def test_too_few_sensors_have_no_plane_and_no_neighbours():
+    with pytest.raises(ShapeError, match="a head needs at least 4 sensors; got 3"):
+        sensor_plane(with_places(3))
+    with pytest.raises(ShapeError, match="neighbours need at least 2 sensors; got 1"):
+        sensor_adjacency(with_places(1), method="distance", max_distance_mm=9.0)

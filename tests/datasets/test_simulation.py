@@ -274,3 +274,13 @@ def test_wrong_arguments_are_refused(options, error, message):
     features = options.pop("features", layers(50))
     with pytest.raises(error, match=message):
         simulate(features, **options)
+
+
+def test_ceilings_and_tables_of_another_form_are_refused():
+    for snr in (-1.0, np.inf):
+        with pytest.raises(InvalidValueError, match=f"snr must be 0 or more and finite; got {snr}"):
+            datasets.ceilings(snr, n_subjects=3)
+    table = pd.DataFrame({"stimulus": range(50), "start": range(50)})
+    features = xr.DataArray(layers(50)["layer1"], dims=("stimulus", "unit"), coords={"stimulus": range(50)})
+    with pytest.raises(LabelError, match=r"onsets has no column 'onset'; it has \['stimulus', 'start'\]"):
+        simulate({"layer1": features}, onsets=table)

@@ -7,11 +7,11 @@ import struct
 import nibabel as nib
 import numpy as np
 import pytest
-from nibabel.cifti2 import BrainModelAxis, Cifti2Image, LabelAxis, ScalarAxis, SeriesAxis
+from nibabel.cifti2 import BrainModelAxis, Cifti2Image, LabelAxis, ParcelsAxis, ScalarAxis, SeriesAxis
 from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiLabel, GiftiLabelTable, GiftiMetaData
 
 from neuroalign import datasets, io, schema
-from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
+from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError, UnsafeError
 
 N = {"left": 8, "right": 6}
 SIDES = {"left": "CortexLeft", "right": "CortexRight"}
@@ -475,3 +475,134 @@ def test_a_damaged_cifti_file_is_refused(tmp_path):
             read_cifti(path)
     with pytest.raises(ShapeError, match=r"is a CIFTI file, not a volume. Read it with read_cifti"):
         datasets.read_volumes(cifti())
+
+
+def test_annotation_that_promises_millions_of_colours_is_refused_before_room_is_made(tmp_path):
+    path = tmp_path / "l.annot"
+    nib.freesurfer.write_annot(
+        path, np.zeros(8, dtype=int), np.zeros((2, 5), dtype=int), ["a", "b"], fill_ctab=True
+    )
+    content = bytearray(path.read_bytes())
+    at = 4 + 8 * 8 + 8
+    content[at : at + 4] = struct.pack(">i", 2**30)
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"l.annot is no FreeSurfer annotation, .*1,073,741,824 colours"):
+        read(surface("left"), parcels=path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"</CIFTI>", b"</CIFTY>"),
+        (b"CIFTI_MODEL_TYPE_VOXELS", b"CIFTI_MODEL_TYPE_NOTHING"),
+        (b"<BrainModel ", b"<BrainMode1 "),
+    ],
+)
+def test_cifti_file_with_a_damaged_header_is_refused(old, new, tmp_path):
+    path = write(tmp_path / "x.dtseries.nii", cifti())
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new[: len(old)].ljust(len(old))))
+    with pytest.raises(FileError, match=r"x.dtseries.nii is (no CIFTI file|damaged)"):
+        read_cifti(path)
+
+
+def test_empty_or_garbled_mesh_is_refused(tmp_path):
+    for name, content in (("e.surf.gii", b""), ("g.surf.gii", b"<GIFTI><x></GIFTI>")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(FileError, match="is no mesh, or a damaged one"):
+            read(surface("left"), mesh=tmp_path / name)
+
+
+def test_surfaces_of_other_numbers_files_and_places_are_refused(tmp_path):
+    rows = [GiftiDataArray(np.ones(8, dtype=np.complex64), datatype="NIFTI_TYPE_COMPLEX64")]
+    with pytest.raises(InvalidValueError, match="left 1 must hold real numbers; got dtype complex64"):
+        read(GiftiImage(darrays=rows))
+    far = mesh("left")
+    far.darrays[0].data[3, 1] = np.nan
+    with pytest.raises((FileError, InvalidValueError), match=r"m.surf.gii .*finite"):
+        read(surface("left"), mesh=write(tmp_path / "m.surf.gii", far))
+    arrays = [GiftiDataArray(np.ones(8, dtype=np.int32), intent="NIFTI_INTENT_LABEL") for _ in range(2)]
+    with pytest.raises(ShapeError, match=r"two.label.gii must hold one array; got 2"):
+        read(surface("left"), parcels=write(tmp_path / "two.label.gii", GiftiImage(darrays=arrays)))
+    with pytest.raises(FileError, match=r"absent.thickness does not exist"):
+        read(surface("left"), parcels=tmp_path / "absent.thickness")
+
+
+@pytest.mark.parametrize("part", ["cortex", "deep"])
+def test_grayordinates_of_vertices_or_of_voxels_only_are_read(part):
+    axis = brain()[:7] if part == "cortex" else brain()[7:]
+    image = cifti(axis=axis)
+    x = read_cifti(image)
+    np.testing.assert_array_equal(x.values, np.asarray(image.dataobj))
+    assert ("affine" in x.attrs) == (part == "deep") and ("n_vertices" in x.attrs) == (part == "cortex")
+    assert np.isfinite(x["z"]).all() == (part == "deep")
+
+
+def test_parcellated_files_negative_steps_and_two_maps_of_labels_are_refused():
+    parcels = ParcelsAxis.from_brain_models([("A", brain()[:4]), ("B", brain()[4:7])])
+    image = Cifti2Image(np.ones((6, 2), dtype=np.float32), (SeriesAxis(0, 1.5, 6), parcels))
+    with pytest.raises(ShapeError, match="over grayordinates; got SeriesAxis x ParcelsAxis"):
+        read_cifti(image)
+    with pytest.raises(InvalidValueError, match="the repetition time in the header is -1"):
+        read_cifti(cifti(SeriesAxis(0, -1, 4)))
+    table = {number: (name, (0, 0, 0, 1)) for number, name in NAMES.items()}
+    two = Cifti2Image(np.array([LABELS, LABELS], "f4"), (LabelAxis(["a", "b"], [table, table]), brain()))
+    with pytest.raises(ShapeError, match="must hold one map of labels; got 2"):
+        read_cifti(cifti(), parcels=two)
+
+
+def external(path, beside, *, dims=8):
+    """Write a GIfTI file whose values are said to lie in another file."""
+    array = (
+        '<DataArray Intent="NIFTI_INTENT_NONE" DataType="NIFTI_TYPE_UINT8" '
+        f'ArrayIndexingOrder="RowMajorOrder" Dimensionality="1" Dim0="{dims}" Encoding="ExternalFileBinary" Endian="LittleEndian" '
+        f'ExternalFileName="{beside}" ExternalFileOffset="0"><Data></Data></DataArray>'
+    )
+    path.write_text(f'<?xml version="1.0"?><GIFTI Version="1.0" NumberOfDataArrays="1">{array}</GIFTI>')
+    return path
+
+
+@pytest.mark.parametrize("how", ["absolute", "above", "link", "default", "entity"])
+def test_values_of_a_gifti_file_outside_its_folder_are_not_read(how, tmp_path):
+    secret, inside = tmp_path / "secret.bin", tmp_path / "in"
+    secret.write_bytes(bytes([1, 0, 1, 0, 1, 1, 1, 1]))
+    inside.mkdir()
+    (inside / "link.bin").symlink_to(secret)
+    beside = {"absolute": str(secret), "link": "link.bin", "entity": "&#46;&#46;/secret.bin"}.get(
+        how, "../secret.bin"
+    )
+    path = external(inside / "mask.gii", beside)
+    if how == "default":
+        named = ' ExternalFileName="../secret.bin"'
+        kind = f"<!DOCTYPE GIFTI [<!ATTLIST DataArray{named.replace('=', ' CDATA ')}>]>"
+        path.write_text(path.read_text().replace(named, "").replace("?>", f"?>{kind}", 1))
+    for options in ({"mask": path}, {"parcels": path}, {"mesh": path}):
+        with pytest.raises(UnsafeError, match=r"mask.gii: its values are said to lie in .*, which leads out"):
+            read(surface("left"), **options)
+    with pytest.raises(UnsafeError, match="leads out of its folder"):
+        read(path)
+
+
+def test_values_of_a_gifti_file_beside_it_are_read(tmp_path):
+    (tmp_path / "mask.bin").write_bytes(bytes([1, 1, 1, 0, 0, 0, 0, 0]))
+    found = read(surface("left"), mask=external(tmp_path / "mask.gii", "mask.bin"))
+    assert found["vertex"].values.tolist() == [0, 1, 2]
+
+
+def test_gifti_file_of_more_dims_than_there_are_is_refused(tmp_path):
+    """nibabel would count them all."""
+    path = write(tmp_path / "l.func.gii", surface("left"))
+    path.write_text(path.read_text().replace('Dimensionality="1"', 'Dimensionality="9223372036854775808"', 1))
+    with pytest.raises(FileError, match=r"l.func.gii is no GIfTI file, .*6 are the most"):
+        read(path)
+
+
+def test_cifti_values_of_another_shape_than_the_header_states_are_refused(tmp_path):
+    path = write(tmp_path / "x.dtseries.nii", cifti())
+    content = path.read_bytes()
+    old = b'NumberOfSeriesPoints="6"'
+    assert old in content
+    path.write_bytes(content.replace(old, b'NumberOfSeriesPoints="5"'))
+    with pytest.raises(FileError, match=r"x.dtseries.nii is (damaged|no CIFTI)"):
+        read_cifti(path)

@@ -573,3 +573,41 @@ def test_what_is_no_image_is_refused(tmp_path):
         with pytest.raises(NeuroalignError):
             read(bad)
     json.dumps(read(image()).attrs)  # attributes are plain values
+
+
+def test_a_sidecar_may_say_nothing_of_time_and_a_pair_of_files_has_none(tmp_path):
+    path = write(tmp_path / "bold.nii.gz")
+    sidecar(path, '{"TaskName": "look"}')
+    assert read(path).attrs["tr"] == TR
+    nib.save(nib.Nifti1Pair(values(), AFFINE, image().header), tmp_path / "pair.img")
+    assert read(tmp_path / "pair.img").attrs["tr"] == TR
+
+
+def test_bytes_behind_the_last_value_are_read_to_the_checksum(tmp_path):
+    path = write(tmp_path / "plain.nii")
+    longer = tmp_path / "longer.nii.gz"
+    longer.write_bytes(gzip.compress(path.read_bytes() + bytes(5000)))
+    np.testing.assert_array_equal(read(longer).values, read(path).values)
+    content = bytearray(longer.read_bytes())
+    content[-8] ^= 1  # of the checksum
+    longer.write_bytes(content)
+    with pytest.raises(FileError, match=r"longer.nii.gz is damaged or cut short"):
+        read(longer)
+
+
+def test_image_with_an_unknown_unit_of_time_is_refused(tmp_path):
+    path = write(tmp_path / "bold.nii")
+    content = bytearray(path.read_bytes())
+    content[123] = 240
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"bold.nii: the header states an unknown unit of time"):
+        read(path, mask=mask_image())
+
+
+def test_compressed_image_that_promises_gigabytes_is_refused_before_room_is_made(tmp_path):
+    path = write(tmp_path / "bold.nii")
+    content = bytearray(path.read_bytes())
+    content[40:56] = np.array([4, 2000, 2000, 200, 100, 1, 1, 1], dtype="<i2").tobytes()
+    (tmp_path / "bold.nii.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(FileError, match=r"damaged or cut short: its header says \(2000, 2000, 200, 100\)"):
+        read(tmp_path / "bold.nii.gz")

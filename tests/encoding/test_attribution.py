@@ -255,3 +255,16 @@ def test_what_is_no_set_of_unions_is_refused(X, Y):
     bad = X.assign_coords(band=("feature", ["a & b", "c"] * 3))
     with pytest.raises(LabelError, match="must not hold"):
         union_scores(Ridge(), bad, Y, splits=SPLITS)
+
+
+def test_scores_without_unions_and_scores_that_cannot_be_split_are_refused():
+    with pytest.raises(ShapeError, match="at least 2 feature spaces; got none"):
+        variance_partitioning({})
+    with pytest.raises(
+        ShapeError, match=r"labels along 'union', or a mapping of union to scores; got \('union',\)"
+    ):
+        variance_partitioning(xr.DataArray([0.1, 0.2, 0.3], dims="union"))
+    with pytest.raises(ShapeError, match="a mapping of union to scores; got list"):
+        variance_partitioning([0.1, 0.2, 0.3])
+    with pytest.raises(InvalidValueError, match=r"metric must be one of .*; got 'spearman'"):
+        product_measure([[1.0], [2.0]], [[[1.0], [2.0]]], metric="spearman")

@@ -488,3 +488,15 @@ def test_wrong_bands_are_refused():
         join_bands({"a": X.values})
     with pytest.raises(InvalidValueError, match="a feature space needs a name; got ' '"):
         join_bands({" ": X})
+
+
+def test_one_text_is_no_label_of_each_feature():
+    X, Y, _ = make()
+    with pytest.raises(LabelError, match="bands must be one label a feature, or \"one\"; got 'all'"):
+        banded("all").fit(X, Y)
+
+
+def test_candidates_may_leave_single_bands_out(rng):
+    found = draw_candidates(3, 2, rng=rng, single_bands=False)
+    np.testing.assert_allclose(found[0], 1 / 3)
+    assert found.shape == (3, 3) and (found < 1).all()

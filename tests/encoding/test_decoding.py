@@ -437,3 +437,19 @@ def test_what_a_sentence_ends_with_is_decoded_late_across_people(data_root):
     found = decode(rows, "congruence", groups="subject", window=0.1).score.mean("fold")
     early, late = found.sel(time=slice(-0.2, 0.1)), found.sel(time=slice(0.3, 0.9))
     assert float(early.max()) < 0.65 < float(late.max())
+
+
+def test_presentations_labels_groups_and_windows_of_another_form_are_refused():
+    responses, kind = make(), make().kind.values
+    with pytest.raises(ShapeError, match=r"responses have no dim 'time', only .*; pass over=None"):
+        decode(responses.isel(time=0), "kind")
+    with pytest.raises(LabelError, match="needs a coordinate 'time' with at least 2 samples"):
+        decode(responses.drop_vars("time"), "kind", window=0.02)
+    with pytest.raises(LabelError, match="needs a coordinate 'time' with at least 2 samples"):
+        decode(responses.isel(time=[0]), "kind", window=0.02)
+    with pytest.raises(ShapeError, match=r"labels must have shape \(n_presentations,\); got \(24, 2\)"):
+        stratified_splits(kind.reshape(24, 2), 2)
+    with pytest.raises(
+        ShapeError, match=r"groups must be one for each of 48 presentations; got shape \(47,\)"
+    ):
+        stratified_splits(kind, 2, groups=np.arange(47))

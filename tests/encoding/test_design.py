@@ -190,3 +190,14 @@ def test_leave_one_run_out_ignores_where_the_rows_of_a_run_stand():
     assert [test.tolist() for _, test in splits] == [[0, 2], [1, 3]]
     with pytest.raises(InvalidValueError, match="at least 2 runs"):
         encoding.leave_one_run_out(["a", "a"])
+
+
+def test_no_delay_no_volume_and_unknown_ways_are_refused(X, activations, words):
+    with pytest.raises(InvalidValueError, match="delays must hold at least one delay; got none"):
+        encoding.delay(X, [])
+    with pytest.raises(ShapeError, match="times must hold at least one volume; got none"):
+        encoding.to_trs(activations, words, [], tr=2.0)
+    with pytest.raises(InvalidValueError, match=r"method must be one of .*; got 'cubic'"):
+        encoding.to_trs(activations, words, [0.0, 2.0], tr=2.0, method="cubic")
+    with pytest.raises(InvalidValueError, match=r"at must be one of .*; got 'end'"):
+        encoding.to_trs(activations, words, [0.0, 2.0], tr=2.0, at="end")

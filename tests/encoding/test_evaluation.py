@@ -249,3 +249,19 @@ def test_word_rate_and_sound_power_predict_the_group_mean_of_alice(data_root):
     np.testing.assert_allclose([pooled.min(), pooled.max()], [0.18, 0.36], atol=0.03)
     folds = evaluate(LinearRegression(), X, group, splits=splits).mean("fold")
     np.testing.assert_allclose([folds.min(), folds.max()], [0.357, 0.460], atol=0.005)
+
+
+def test_neuroids_without_labels_are_taken_in_order_if_they_agree(X, Y, rng):
+    bare = Y.drop_vars("neuroid")
+    other = bare + rng.standard_normal(Y.shape)
+    expected = evaluate(
+        LinearRegression(), X, Y, splits=SPLITS, Y_test=other.assign_coords(neuroid=Y.neuroid)
+    )
+    for tested in (other, other.drop_vars("roi")):
+        found = evaluate(LinearRegression(), X, bare, splits=SPLITS, Y_test=tested)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    with pytest.raises(ShapeError, match="Y and Y_test must have the same neuroids; got 3 and 2"):
+        evaluate(LinearRegression(), X, bare, splits=SPLITS, Y_test=other[:, :2])
+    moved = other.assign_coords(roi=("neuroid", ["L", "R", "R"]))
+    with pytest.raises(LabelError, match="have neuroids with another 'roi'; give them 'neuroid' labels"):
+        evaluate(LinearRegression(), X, bare, splits=SPLITS, Y_test=moved)

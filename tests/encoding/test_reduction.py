@@ -125,3 +125,10 @@ def test_the_transformer_keeps_scikit_learns_contract():
     found = check_estimator(BandReduction(), on_skip=None)
     assert sum(check["status"] == "passed" for check in found) > 30
     assert {check["status"] for check in found} <= {"passed", "xfail", "skipped"}
+
+
+def test_plain_rows_in_labelled_projections_have_bands_and_nothing_else(X):
+    found = BandReduction(2, bands=BANDS, labelled=True).fit_transform(X)
+    assert found.dims == ("row", "feature") and set(found.coords) == {"band"}
+    assert found.band.values.tolist() == ["sound", "sound", "words", "words"]
+    np.testing.assert_array_equal(found, BandReduction(2, bands=BANDS).fit_transform(X))

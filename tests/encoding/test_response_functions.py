@@ -385,3 +385,24 @@ def test_splits_that_scatter_or_repeat_test_rows_are_refused():
         predict_held_out(model(), X, Y, splits=twice)
     with pytest.raises(ShapeError, match="X must be a DataArray"):
         predict_held_out(model(), X.values, Y, splits=twice)
+
+
+def test_alpha_0_among_others_needs_full_rank_in_every_fold():
+    X, Y, _ = series()
+    found = model(alphas=[0.0, 1e6]).fit(X, Y)
+    least = model(alphas=[0.0], cv=None).fit(X, Y)
+    assert found.alpha_.tolist() == [0.0] * 3
+    np.testing.assert_allclose(found.coef_, least.coef_, atol=1e-10)
+    X[:, 1] = X[:, 0]
+    with pytest.raises(InvalidValueError, match="alpha 0 needs features of full rank"):
+        model(alphas=[0.0, 1e6]).fit(X, Y)
+
+
+def test_rows_and_runs_that_are_none_are_refused():
+    X, Y, _ = series()
+    for rows in ([[0, 1]], [0.5, 1.0], []):
+        with pytest.raises(InvalidValueError, match="rows must be row numbers; got"):
+            model().fit(X, Y, rows=np.array(rows))
+    wrong = X.drop_vars("run").assign_coords(run=(X.dims[1], np.arange(X.shape[1])))
+    with pytest.raises(LabelError, match=f"X: run must be a coordinate of time; got .*{X.dims[1]}"):
+        model().fit(wrong, Y)

@@ -320,3 +320,24 @@ def test_wrong_arrays_are_refused_with_what_came(responses, labels, features, rn
         encoding.searchlight_tests(labels, responses, AROUND, within="session", **tests)
     with pytest.raises(ShapeError, match="no sphere has at least 99 neuroids that vary"):
         encoding.searchlight_tests(labels, responses, AROUND, min_neuroids=99, **tests)
+
+
+def test_pooled_scores_need_rows_that_are_tested_once(responses, labels):
+    twice = [*SPLITS, SPLITS[0]]
+    with pytest.raises(
+        InvalidValueError, match="some rows are tested in several folds; they cannot be pooled"
+    ):
+        encoding.searchlight(labels, responses, AROUND, splits=twice, convention="pooled")
+
+
+def test_a_sphere_needs_a_positive_number_of_neuroids_to_be_encoded(responses, features):
+    with pytest.raises(InvalidValueError, match="min_neuroids must be a positive integer; got 0"):
+        encoding.searchlight(features, responses, AROUND, splits=SPLITS, direction="encode", min_neuroids=0)
+
+
+def test_a_series_is_decoded_in_folds_of_whole_stretches(responses, features):
+    times = {"time": 2.0 * np.arange(N_ROWS)}
+    X, Y = (xr.DataArray(x.values, dims=("time", x.dims[1]), coords=times) for x in (features, responses))
+    found = encoding.searchlight(X, Y, AROUND, splits=SPLITS)
+    np.testing.assert_allclose(found, encoding.searchlight(features, responses, AROUND, splits=SPLITS))
+    assert np.isfinite(found).any()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from neuroalign.encoding import RidgeCV, contiguous_splits, evaluate, shuffled_splits
+from neuroalign.encoding import RidgeCV, contiguous_splits, evaluate, leave_one_run_out, shuffled_splits
 from neuroalign.encoding.nesting import group_splits, nested_splits, purge_splits
 from neuroalign.errors import InvalidValueError, ShapeError
 
@@ -166,3 +166,30 @@ def test_shuffled_folds_of_noise_score_near_0_695_and_contiguous_folds_near_0_00
     honest = evaluate(Ridge(1.0), X, Y, splits=contiguous_splits(n, 5, purge=10), standardize=False)
     np.testing.assert_allclose(float(leaky.mean()), 0.702, atol=0.003)
     np.testing.assert_allclose(float(honest.mean()), 0.012, atol=0.003)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (
+            lambda: contiguous_splits(6, 3, purge=-1),
+            InvalidValueError,
+            "purge must be a non-negative integer; got -1",
+        ),
+        (lambda: contiguous_splits(6, 3, purge=True), InvalidValueError, "purge must be .*; got True"),
+        (lambda: contiguous_splits(np.zeros((3, 2)), 2), ShapeError, r"runs must have .*; got \(3, 2\)"),
+        (lambda: leave_one_run_out(np.zeros((3, 2))), ShapeError, r"runs must have .*; got \(3, 2\)"),
+        (lambda: shuffled_splits(6, 3, rng=0), InvalidValueError, r"rng must be a numpy.*Generator; got int"),
+    ],
+    ids=["purge", "true", "runs", "left out", "rng"],
+)
+def test_what_makes_no_folds_is_refused(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+def test_a_fold_of_three_parts_is_refused(rng):
+    X, y = rng.standard_normal((12, 2)), rng.standard_normal(12)
+    whole = [(np.arange(6), np.arange(6, 12)), (np.arange(4), np.arange(4, 8), np.arange(8, 12))]
+    with pytest.raises(InvalidValueError, match=r"fold 1 must be a pair \(train, test\); got 3 parts"):
+        RidgeCV([1.0, 10.0], cv=whole).fit(X, y)

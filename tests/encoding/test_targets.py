@@ -145,3 +145,39 @@ def test_missing_values_are_refused_unless_asked_for():
     Y[0, 0] = np.inf
     with pytest.raises(InvalidValueError, match=r"Y must hold no infinity; got one at position \(0, 0\)"):
         ridge(missing="group").fit(X, Y)
+
+
+def test_a_file_of_targets_that_cannot_be_read_is_said_with_its_columns():
+    class Torn(Sliced):
+        def __getitem__(self, key):
+            raise OSError("input/output error")
+
+    X, Y = make()
+    with pytest.raises(FileError, match=r"Y: .*cannot be read: input/output error"):
+        ridge().fit(X, Torn(Y, widest=11))
+
+
+def test_targets_of_three_dims_are_refused():
+    X, Y = make()
+    with pytest.raises(ShapeError, match=r"Y must have 1 or 2 dimension\(s\); got shape \(60, 11, 1\)"):
+        ridge().fit(X, Y[:, :, None])
+
+
+def test_one_target_with_missing_rows_is_fitted_on_its_known_rows():
+    X, Y = make()
+    y = Y[:, 3].copy()
+    y[[4, 30]] = np.nan
+    known = ~np.isnan(y)
+    found = RidgeCV([2.0], missing="group", edge_tolerance=1, device="cpu").fit(X, y)
+    theirs = Ridge(alpha=2.0).fit(X[known], y[known])
+    np.testing.assert_allclose(found.coef_.ravel(), theirs.coef_, atol=1e-9)
+    np.testing.assert_allclose(found.intercept_, theirs.intercept_, atol=1e-9)
+
+
+def test_one_decomposition_of_all_rows_gives_way_where_rows_are_missing():
+    X, Y = missing_rows()
+    options = {"missing": "group", "solver": "kernel", "cv": contiguous_splits(60, 5)}
+    one, folds = (ridge(decomposition=name, **options).fit(X, Y) for name in ("one", "folds"))
+    np.testing.assert_array_equal(one.alpha_, folds.alpha_)
+    np.testing.assert_allclose(one.coef_, folds.coef_, atol=1e-8)
+    assert np.isnan(one.coef_[7]).all() and np.isfinite(one.coef_[2]).all()

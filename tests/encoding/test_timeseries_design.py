@@ -353,3 +353,25 @@ def test_a_word_in_the_middle_of_a_volume_is_in_no_other_by_sinc():
     words = pd.DataFrame({"stimulus": ["w"], "onset": [5.0]})
     found = to_trs(activations, words, 2.0 * np.arange(6), tr=2.0, method="sinc")
     np.testing.assert_allclose(found[:, 0], [0, 0, 3, 0, 0, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("start", [-40.0, 7.5, 1e5])
+def test_drifts_do_not_depend_on_when_a_run_begins(start):
+    times = 2.0 * np.arange(30)
+    for options in (
+        {"kind": "cosine", "cutoff": 24.0},
+        {"kind": "linear"},
+        {"kind": "polynomial", "order": 3},
+    ):
+        np.testing.assert_allclose(
+            drift_basis(start + times, **options), drift_basis(times, **options), atol=1e-9
+        )
+    # 30 volumes in 2 s and cycles of 24 s at the shortest: 2 x 60 / 24 cosines and a constant.
+    assert drift_basis(start + times, kind="cosine", cutoff=24.0).shape == (30, 6)
+
+
+def test_a_border_that_lies_on_features_is_refused():
+    X, Y = make()
+    wrong = X.drop_vars("story").assign_coords(story=("unit", ["s1", "s1", "s2"]))
+    with pytest.raises(LabelError, match=r"X: story must be a coordinate of time; got \('unit',\)"):
+        of(wrong, Y, border="story")

@@ -306,3 +306,12 @@ def test_saved_dataset_can_be_saved_by_io(model, stimuli, tmp_path):
     loaded = io.load(tmp_path / "x.nc")
     loaded.attrs.pop("provenance")
     xr.testing.assert_identical(loaded, found)
+
+
+def test_texts_without_a_token_and_tables_without_a_row_are_refused(build):
+    bert = build["bert"]()
+    table = pd.DataFrame({"stimulus": ["a", "b"], "text": ["A dog barks.", "\u0000\u200b"]})
+    with pytest.raises(InvalidValueError, match=r"1 of 2 texts have no token of their own .*: 'b'"):
+        extract(bert, table, progress=False)
+    with pytest.raises(InvalidValueError, match="stimuli has no rows"):
+        extract(bert, table[:0], progress=False)

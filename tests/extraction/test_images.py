@@ -7,7 +7,7 @@ import pytest
 import torch
 import xarray as xr
 
-from neuroalign.errors import FileError, InvalidValueError, LabelError, ShapeError
+from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError, ShapeError
 from neuroalign.extraction import extract_arrays
 from neuroalign.extraction.models import state_digest
 from neuroalign.io.layers import layer_attrs, read_layer
@@ -125,3 +125,61 @@ def test_errors_say_what_and_where(network, images):
             extract_arrays(network, given, layers, progress=False, **options)
     with pytest.raises(InvalidValueError, match=r"training mode; call module\.eval\(\) first"):
         extract_arrays(network.train(), images, "features", progress=False)
+
+
+def test_labels_that_are_numbers_stay_numbers(network, images):
+    found = extract_arrays(network, images.assign_coords(stimulus=range(7)), "features", progress=False)
+    assert found["stimulus"].values.tolist() == list(range(7))
+    with pytest.raises(InvalidValueError, match="inputs have no rows"):
+        extract_arrays(network, images[:0], "features", progress=False)
+    with pytest.raises(InvalidValueError, match="the module has no parameters"):
+        extract_arrays(torch.nn.Sequential(torch.nn.ReLU()).eval(), images, "0", progress=False)
+
+
+class Outputs(torch.nn.Module):
+    """A layer that gives whatever it is told to."""
+
+    def __init__(self, give):
+        super().__init__()
+        self.first, self.odd = torch.nn.Linear(6, 2), torch.nn.Identity()
+        self.odd.forward = give
+
+    def forward(self, x):
+        return self.odd(self.first(x))
+
+
+@pytest.mark.parametrize(
+    ("give", "text"),
+    [
+        (
+            lambda x: {"state": x},
+            "'odd' must give a tensor or a tuple .*; got <class 'dict'>",
+        ),
+        (lambda x: x.sum(), r"outputs must be \(n_stimuli, ...\); of 1 stimulus got {'odd': \(\)}"),
+        (lambda x: x.reshape(-1, 1), r"of 1 stimulus got {'odd': \(36, 1\)}"),
+        (lambda x: x[:, 0, 0, 0], r"outputs must be \(n_stimuli, ...\); of 1 stimulus got 'odd'"),
+    ],
+    ids=["mapping", "scalar", "rows", "flat"],
+)
+def test_layers_without_a_row_a_stimulus_are_refused(images, give, text):
+    with pytest.raises(ShapeError, match=text):
+        extract_arrays(Outputs(give).eval(), images, "odd", progress=False)
+
+
+def test_one_input_that_does_not_fit_is_an_error(images):
+    def give(x):
+        if calls.append(len(x)) or len(calls) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return x
+
+    calls = []
+    message = r"one input of shape \(3, 6, 6\) does not fit in the memory of cpu"
+    with pytest.raises(NeuroalignError, match=message):
+        extract_arrays(Outputs(give).eval(), images, "odd", batch_size=4, progress=False)
+    assert calls[2:] == [4, 2, 1]
+
+
+def test_other_layers_on_disk_are_listed(network, images, tmp_path):
+    path = extract_arrays(network, images, "features", out=tmp_path / "x.nc", progress=False)
+    with pytest.raises(FileError, match=r"layers: \['features'\] there, \['features', 'classifier'\] here"):
+        extract_arrays(network, images, ["features", "classifier"], out=path, progress=False)

@@ -362,3 +362,14 @@ def test_other_modes_say_what_they_need(model, rng):
         with pytest.raises(error, match=text), lesion(model, given, **options):
             pass
         assert not model.lesions
+
+
+def test_masks_and_values_of_another_kind_are_refused(model, rng):
+    mask = mask_at(model, "block", rng)
+    with pytest.raises(InvalidValueError, match="bool"), lesion(model, mask.astype(float)):
+        pass
+    values = mask.astype(float).isel(unit=slice(None, None, -1))
+    message = r"values must have the mask's units \(layer, site, index\) in the same order"
+    with pytest.raises(LabelError, match=message), lesion(model, mask, mode="mean", values=values):
+        pass
+    assert not model.lesions

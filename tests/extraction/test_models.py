@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -215,3 +216,42 @@ def test_minilm_is_read_from_its_wheel():
     a, b, c = extract(model, table, -1, pool="mean", progress=False)["encoder.layer.5"].values
     near, far = (x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in ((a, b), (a, c)))
     assert near > 0.6 > 0.3 > far
+
+
+def test_wrap_refuses_modules_and_tokenizers_without_anything(build):
+    model = build["gpt2"]()
+    with pytest.raises(InvalidValueError, match="own: the module has no parameters"):
+        wrap(torch.nn.Identity().eval(), model.tokenizer, name="own")
+
+    class Three:
+        is_fast, all_special_ids = True, [0]
+
+        def __len__(self):
+            return 4
+
+    with pytest.raises(InvalidValueError, match="fewer than 4 tokens that are not special"):
+        wrap(model.module, Three(), name="own")
+
+
+def test_a_revision_that_was_not_found_is_said():
+    with pytest.raises(FileError, match=r"could not be read from the hub \(revision 1234abc\)"):
+        load_model("nobody/no-such-model", revision="1234abc")
+
+
+@pytest.mark.parametrize("commit", ["a" * 40, None])
+def test_a_network_of_the_hub_is_known_by_its_commit_or_else_by_its_weights(build, monkeypatch, commit):
+    model = build["llama"]()
+    model.module.config._commit_hash = commit
+    monkeypatch.setattr(models, "_read", lambda *_: (model.module, model.tokenizer))
+    found = load_model("somebody/tiny", device="cpu")
+    expected = hashlib.sha256(f"somebody/tiny@{commit}".encode()).hexdigest()
+    assert found.digest == (expected if commit else state_digest(model.module))
+
+
+def test_a_missing_package_is_said_with_what_installs_it(folder, monkeypatch):
+    def missing(*_):
+        raise ImportError("no module named 'sentencepiece'.")
+
+    monkeypatch.setattr(models, "_read", missing)
+    with pytest.raises(FileError, match=r"are missing: no module.*pip install 'neuroalign\[models\]'"):
+        load_model(folder, device="cpu")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroalign.errors import InvalidValueError
-from neuroalign.extraction import prepare_sentences, sentence_log_probs
+from neuroalign.errors import InvalidValueError, NeuroalignError
+from neuroalign.extraction import prepare_sentences, sentence_log_probs, wrap
 from neuroalign.extraction import probabilities as module
 from neuroalign.extraction.probabilities import token_log_probs
 from neuroalign.extraction.sentences import trees
@@ -169,3 +169,44 @@ def test_token_log_probs_need_character_offsets(decoder):
     prepared = replace(prepare_sentences(decoder, SENTENCES), spans=None)
     with pytest.raises(InvalidValueError, match="gives no character offsets"):
         token_log_probs(decoder, prepared)
+
+
+def test_a_network_without_an_output_layer_has_no_probabilities(build):
+    whole = build["gpt2"]()
+    bare = wrap(whole.module.transformer, whole.tokenizer, name="bare")
+    with pytest.raises(NeuroalignError, match="bare has no output layer: its result has no logits"):
+        sentence_log_probs(bare, SENTENCES, progress=False)
+
+
+def test_an_output_layer_that_is_called_by_name_gives_the_same(decoder, monkeypatch):
+    expected = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    head = decoder.module.get_output_embeddings()
+    positional = type(head).__call__
+
+    def by_name(self, state, **given):
+        return positional(self, input=state, **given) if self is head else positional(self, state, **given)
+
+    monkeypatch.setattr(type(head), "__call__", by_name)
+    found = sentence_log_probs(decoder, SENTENCES, prefix="<|endoftext|>", progress=False)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_tokenizer_without_offsets_gives_sums_and_no_tokens(decoder):
+    class Slow:
+        is_fast = False
+
+        def __call__(self, *args, **options):
+            return decoder.tokenizer(*args, **options)
+
+        def __len__(self):
+            return len(decoder.tokenizer)
+
+        def __getattr__(self, name):
+            return getattr(decoder.tokenizer, name)
+
+    slow_model = replace(decoder, tokenizer=Slow())
+    prepared = prepare_sentences(slow_model, SENTENCES)
+    found = sentence_log_probs(slow_model, prepared, progress=False)
+    np.testing.assert_array_equal(found, sentence_log_probs(decoder, SENTENCES, progress=False))
+    with pytest.raises(InvalidValueError, match="gives no character offsets"):
+        token_log_probs(slow_model, prepared)

@@ -309,3 +309,33 @@ def test_finding_sites_leaves_the_network_as_it_was(network, hook_count, stimuli
     assert state_digest(network.module) == weights == network.digest and hook_count(network) == hooks
     empty = pd.DataFrame({"stimulus": ["a"], "text": ["Rain."]})
     assert extract(network, empty, site="attn_out", progress=False).sizes["stimulus"] == 1
+
+
+def test_sublayers_that_are_both_scaled_are_no_gain_of_the_stream(build, stimuli):
+    class Scaled(Block):
+        def forward(self, state):
+            state = state + 0.3 * self.project(state.cumsum(1))
+            return state + 0.7 * self.down(self.up(state).relu())
+
+    module = Odd(1.0, mixes=True)
+    module.h = torch.nn.ModuleList([Scaled(1.0, True) for _ in range(2)])
+    model = wrap(module.eval(), build["gpt2"]().tokenizer, name="odd")
+    for site, last in (("attn_out", "project"), ("mlp_out", "down")):
+        reason = f"no output from 'h.0.{last}' on is what the residual stream gains"
+        with pytest.raises(LabelError, match=f"site '{site}' was not found in 'h.0': {reason}"):
+            extract(model, stimuli, site=site, progress=False)
+
+
+def test_blocks_must_give_states(build):
+    class Mapping(Block):
+        def forward(self, state):
+            return {"state": state}
+
+    class Inside(Odd):
+        def forward(self, input_ids, attention_mask=None):
+            return self.h[0](self.embed(input_ids))["state"]
+
+    module = Inside(1.0, mixes=True)
+    module.h = torch.nn.ModuleList([Mapping(1.0, True)])
+    with pytest.raises(NeuroalignError, match=r"'h.0' must give a tensor .*; got dict"):
+        wrap(module.eval(), build["gpt2"]().tokenizer, name="odd")

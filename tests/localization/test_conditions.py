@@ -87,3 +87,22 @@ def test_the_embedded_localizer_is_matched_after_cutting_whatever_the_tokenizer(
     counts = found.groupby(["run", "condition"])["n_tokens"].apply(sorted).unstack()
     assert (counts["sentence"].map(tuple) == counts["nonword"].map(tuple)).all()
     assert len(found) == 192
+
+
+class Slow:
+    """A tokenizer without character offsets."""
+
+    is_fast = False
+
+    def __call__(self, text, **options):
+        return tokenizer()(text, **options)
+
+
+def test_cutting_needs_offsets_and_leaves_out_what_no_cut_makes_equal():
+    # "xy" has 2 tokens, and the first two of "    ab" are blanks, which are no text.
+    blank = localizer().replace({"the cat sleeps": "xy", "blick dap": "    ab", "a dog barks": "cat"})
+    found = match_tokens(blank[~blank["stimulus"].isin(["s2", "n2"])], tokenizer()).set_index("stimulus")
+    assert found["text"].to_dict() == {"s3": "cat", "n3": "a f"}
+    with pytest.raises(InvalidValueError, match="needs a tokenizer with character offsets"):
+        match_tokens(localizer(), Slow())
+    assert set(match_tokens(localizer(), Slow(), how="subset")["stimulus"]) == {"s1", "n2"}

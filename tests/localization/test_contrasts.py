@@ -340,3 +340,29 @@ class TestControls:
         mask, _ = self.masks(rng, "uniform", n=1)
         a, b = (loc.random_masks(mask, "uniform", 3, rng=np.random.default_rng(4)) for _ in range(2))
         assert a.equals(b)
+
+
+def test_names_of_conditions_are_for_moments_and_labels_for_activations(rng):
+    stimuli = table()
+    with pytest.raises(LabelError, match="must be lists of stimulus labels; got one text"):
+        loc.localize(planted(stimuli, rng), "sentence", "nonword")
+
+
+def test_moments_of_one_stimulus_and_of_absolute_activations_are_refused(rng):
+    stimuli = table(n_runs=1, per_run=2).iloc[[0, 1, 2]]
+    moments = loc.group_moments(planted(stimuli, rng), stimuli)
+    with pytest.raises(ShapeError, match=r"2 rows or more of the same units; got \(2, 100\) and \(1, 100\)"):
+        loc.localize(moments, "sentence", "nonword")
+    with pytest.raises(ShapeError, match="an effect size needs 2 stimuli or more a condition; got 2 and 1"):
+        loc.effect_sizes(moments, "sentence", "nonword")
+    with pytest.raises(InvalidValueError, match="moments of absolute activations; pass absolute=True"):
+        loc.localize(moments.assign_attrs(absolute=True), "sentence", "nonword")
+
+
+def test_magnitude_of_sites_and_of_nothing(rng):
+    activations = planted(table(), rng)
+    found = loc.unit_magnitude({"mlp_out": activations})
+    np.testing.assert_array_equal(found.values, loc.unit_magnitude(activations).values)
+    assert set(found["site"].values) == {"mlp_out"}
+    with pytest.raises(ShapeError, match="activations have no layer"):
+        loc.unit_magnitude({})

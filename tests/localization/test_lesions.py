@@ -443,3 +443,8 @@ def test_lesion_effect_resumes_with_the_same_generator(model, rng, tmp_path):
     ]
     assert [spy.n_scored for spy in spies] == [6, 0]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_mask_is_named_or_a_control_and_not_both(scores, rng):
+    with pytest.raises(LabelError, match="2 masks are both named and controls: 'l0', 'u1'"):
+        summarize_lesions(scores, ["language", "u1", "l0"], CONTROLS, rng=rng)

@@ -197,3 +197,18 @@ def test_the_masks_interval_is_of_one_split_into_runs_that_select_and_runs_that_
 
 def _mean_and_sem(values):
     return values.mean(), scipy_stats.sem(values)
+
+
+def test_what_makes_no_moments_is_refused(rng):
+    stimuli = table()
+    activations = network(stimuli, rng)
+    with pytest.raises(LabelError, match="stimuli lack the columns 'condition'; they have 'stimulus', 'run'"):
+        loc.group_moments(activations, stimuli.drop(columns="condition"))
+    with pytest.raises(ShapeError, match="join_sites needs the moments of at least one site"):
+        loc.join_sites()
+    with pytest.raises(ShapeError, match=r"moments must be a Dataset \(group, unit\) with n, mean, m2"):
+        loc.join_sites(xr.Dataset(activations))
+    with pytest.raises(ShapeError, match="a condition has no stimulus; 2 or more are needed"):
+        moments_of(np.zeros((0, 3)))
+    with pytest.raises(InvalidValueError, match="level must be between 0 and 1; got 95"):
+        loc.cross_validated_selectivity(activations, stimuli, *SIDES, level=95)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -222,3 +223,26 @@ def test_a_lesion_of_the_contribution_is_another_one_and_is_stored_as_such(texts
         expected = task.prepare(model)()
     np.testing.assert_allclose(found.sel(mask="a").values, expected.values)
     assert not np.allclose(found.sel(mask="a"), state.sel(mask="a"))
+
+
+def test_perplexity_keeps_what_the_table_says_of_its_texts(model, texts):
+    found = Perplexity(texts.assign(paradigm=["rain", "old", "old"], field="own")).prepare(model)()
+    assert found["paradigm"].values.tolist() == ["rain", "old", "old"]
+    assert found["field"].values.tolist() == ["own"] * 3
+
+
+def test_suites_need_character_offsets(model):
+    class Slow:
+        is_fast = False
+
+        def __call__(self, *args, **options):
+            return model.tokenizer(*args, **options)
+
+        def __len__(self):
+            return len(model.tokenizer)
+
+        def __getattr__(self, name):
+            return getattr(model.tokenizer, name)
+
+    with pytest.raises(InvalidValueError, match="tokenizer of tiny gives no character offsets"):
+        SyntaxGym(*suite()).prepare(replace(model, tokenizer=Slow()))

@@ -279,3 +279,8 @@ def test_the_n400_has_the_known_size(eeg):
     known = effect.isel(time=slice(int(0.6 * 512) - 1, int(0.8 * 512))).mean("time")
     assert float(known.mean()) == pytest.approx(-1.99, abs=0.005)
     assert ttest_1samp(known, 0).statistic == pytest.approx(-3.33, abs=0.005)
+
+
+def test_one_sample_has_no_duration(responses):
+    with pytest.raises(ShapeError, match="window: one sample has no duration"):
+        movie(responses.isel(time=[0]), window=0.02)

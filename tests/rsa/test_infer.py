@@ -16,6 +16,7 @@ from neuroalign.rsa.compare import compare_rows
 from neuroalign.rsa.draws import draw
 from neuroalign.rsa.evaluation import noise_ceiling
 from neuroalign.rsa.inference import infer, merge_draws
+from neuroalign.rsa.rank_batches import ranked_bounds
 from neuroalign.rsa.weighted import explicit, pool, sample_scores, weighted_mid_ranks
 from neuroalign.schema import make_rdm, square
 
@@ -463,3 +464,93 @@ def test_inputs_are_never_edited(models, data):
         infer(models, data, method=method, n=3, rng=np.random.default_rng(0))
     xr.testing.assert_identical(models, before[0])
     xr.testing.assert_identical(data, before[1])
+
+
+RECORDED = {"subject": np.zeros((3, 6), dtype=int), "stimulus": np.zeros((3, 10), dtype=int)}
+
+
+@pytest.mark.parametrize(
+    ("draws", "message"),
+    [
+        ({"subject": np.zeros((2, 6), int)}, "draws: 2 of one factor, 3 of stimulus"),
+        ({"subject": np.zeros((3, 5), int)}, r"draws: subject must have shape \(draws, 6\); got \(3, 5\)"),
+        ({"stimulus": np.zeros(10, int)}, r"draws: stimulus must have shape \(draws, 10\); got \(10,\)"),
+        ({"stimulus": np.full((3, 10), 10)}, "draws: stimulus must hold positions 0 to 9"),
+        ({"stimulus": np.zeros((3, 10))}, "draws: stimulus must hold positions 0 to 9"),
+    ],
+    ids=["numbers", "subjects", "dims", "range", "dtype"],
+)
+def test_recorded_draws_of_another_form_are_refused(models, data, draws, message):
+    with pytest.raises((InvalidValueError, ShapeError), match=message):
+        infer(models, data, draws={**RECORDED, **draws})
+
+
+def test_recorded_draws_with_folds_hold_the_orders_too(models, data):
+    folds = {"subject": 2}
+    whole = infer(models, data, method="pearson", n=4, folds=folds, rng=np.random.default_rng(2))
+    again = infer(models, data, method="pearson", draws=whole, folds=folds)
+    for name in ("draw_estimate", "draw_ceiling", "zero_p_bootstrap", "estimate"):
+        np.testing.assert_array_equal(whole[name], again[name])
+    with pytest.raises(InvalidValueError, match=r"folds need 'subject_order' of shape \(3, 2, 6\)"):
+        infer(models, data, draws=RECORDED, folds=folds, rng=np.random.default_rng(2))
+
+
+def test_held_out_scores_come_without_a_ceiling_and_are_the_same(models, data):
+    choices = {"method": "pearson", "bootstrap": "subject", "n": 3, "folds": {"subject": 2}}
+    one, two = (
+        infer(models, data, ceiling=c, rng=np.random.default_rng(0), **choices) for c in (True, False)
+    )
+    assert "noise_ceiling" in one and "noise_ceiling" not in two
+    np.testing.assert_allclose(one["draw_estimate"], two["draw_estimate"], rtol=1e-12)
+
+
+def test_samples_that_can_hardly_fill_the_folds_are_refused():
+    with pytest.raises(ShapeError, match="a bootstrap over subjects needs at least 7 subjects; got 6"):
+        draw(1, first=0, seed=0, sizes=(6, 20), resampled="both", folds=(7, 1))
+    # All 20 of 20 drawn: 2 in 100 million samples.
+    message = "draw 2: 10000 samples of 20 subjects and 6 stimuli had fewer than 20 distinct subjects or 3"
+    with pytest.raises(ShapeError, match=message):
+        draw(1, first=2, seed=0, sizes=(20, 6), resampled="subject", folds=(20, 1))
+
+
+def test_results_of_other_data_are_not_merged(models, data):
+    def run(first, rdms):
+        return infer(models, rdms, n=2, first=first, rng=np.random.default_rng(0))
+
+    with pytest.raises(InvalidValueError, match="result 1 has another 'score' than the first: the data"):
+        merge_draws(run(0, data), run(2, data + 0.5 * data[::-1].values))
+
+
+def test_data_of_other_dims_and_folds_that_are_no_number_are_refused(models, data):
+    with pytest.raises(ShapeError, match=r"must have dims \('subject', 'pair'\); got \('rdm', 'pair'\)"):
+        infer(models, data.rename(subject="rdm"), n=2, rng=np.random.default_rng(0))
+    with pytest.raises(InvalidValueError, match="folds over subject must be a positive integer; got 0"):
+        infer(models, data, folds={"subject": 0}, n=2, rng=np.random.default_rng(0))
+    with pytest.raises(ShapeError, match=r"models must have dims \('model', 'pair'\); got \('rdm', 'pair'\)"):
+        infer(models.rename(model="rdm"), data, n=2, rng=np.random.default_rng(0))
+
+
+def test_one_model_is_tested_by_flips_and_has_no_pairs(models, data):
+    found = infer(models[:1], data, bootstrap=None)
+    assert "pairwise_p_flip" not in found
+    # All six scores of the true model are positive: only all flips kept reach the mean, 1 of 64.
+    assert (found["score"] > 0).all() and float(found["zero_p_flip"][0]) == 1 / 64
+
+
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize("method", ["pearson", "spearman", "rho-a"])
+def test_a_sample_of_two_stimuli_has_no_score(models, data, method, times):
+    counts = np.array([times, times, *[0] * 8])
+    assert np.isnan(sample_scores(models.values, data.values, counts, method)).all()
+
+
+@pytest.mark.parametrize("method", ["spearman", "rho-a"])
+def test_bounds_depend_on_the_shares_of_subjects_only(data, method):
+    weights = np.ones(45, dtype=np.int64)
+    doubled = (2 * scipy.stats.rankdata(data.values, axis=1)).astype(np.int64)
+    centred = doubled - 46.0
+    shares = np.array([1, 2, 1, 0, 1, 1])
+    options = (doubled, centred, (centred**2).sum(axis=1), weights)
+    one, two = (ranked_bounds(*options, shares * scale, method) for scale in (1, 2**50))
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+    assert 0 < one[0] < one[1] <= 1

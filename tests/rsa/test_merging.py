@@ -147,3 +147,8 @@ def test_what_cannot_be_merged_is_refused(partials, monkeypatch):
     monkeypatch.setattr("neuroalign.rsa.merging.MAX_ITERATIONS", 1)
     with pytest.raises(InvalidValueError, match="did not come to rest within 1 iterations"):
         merge_rdms(partials, tolerance=1e-30)
+
+
+def test_a_stack_without_an_rdm_has_nothing_to_rescale(partials):
+    with pytest.raises(ShapeError, match=r"rdms hold no RDM; got sizes \{'rdm': 0, 'pair': 36\}"):
+        rescale_rdms(union_rdms(partials)[:0])

@@ -289,3 +289,10 @@ def test_a_sum_that_fits_nothing_has_no_score(data):
     assert weights.values.tolist() == [0.0]
     scores = sample_scores(weights.values[None] @ against.values, data.values, ONES, "pearson")
     assert np.isnan(scores).all()
+
+
+def test_components_without_labels_are_weighted_by_position(components):
+    bare = components.drop_vars("component")
+    weights = xr.DataArray([2.0, 0.0, 1.0], dims="component")
+    predicted = kinds.predict(kinds.weighted(bare, "sum"), weights)
+    np.testing.assert_allclose(predicted, 2 * bare.values[0] + bare.values[2])

@@ -81,3 +81,18 @@ def test_what_cannot_be_placed_is_refused(rng):
         mds(rdm_of(np.ones(6)).expand_dims("subject"))
     with pytest.raises(InvalidValueError, match="method must be one of 'smacof', 'classical'"):
         mds(rdm_of(np.ones(6)), "tsne")
+
+
+def test_steps_go_on_while_the_stress_falls_and_end_where_it_does_not(rng):
+    rdm = rdm_of(rng.random(45))
+
+    def squares(n_iterations):
+        found = mds(rdm, n_iterations=n_iterations, tolerance=0.0)
+        return ((rdm.values - pdist(found.values)) ** 2).sum()
+
+    found = mds(rdm, tolerance=1e-3)
+    last = found.attrs["n_iterations"]
+    falls = [(squares(k - 1) - squares(k)) / squares(k - 1) for k in range(2, last + 1)]
+    assert 2 < last < 300
+    assert min(falls[:-1]) > 1e-3 >= falls[-1] >= 0
+    assert mds(rdm, n_iterations=4, tolerance=0.0).attrs["n_iterations"] == 4

@@ -491,3 +491,36 @@ def test_wrong_meshes_are_refused_with_what_came():
         surface_neighbours(STRIP, radius=2, xyz=np.zeros((4, 3)))
     with pytest.raises(ShapeError, match=r"xyz must have shape \(n_neuroids, 3\)"):
         spheres(np.zeros((4, 2)), 2)
+
+
+def test_models_of_three_dims_are_refused(responses, models):
+    with pytest.raises(
+        ShapeError, match=r"models must have dims \(pair,\) or \(model, pair\); got \('group'"
+    ):
+        searchlight(responses, models.expand_dims(group=["g"]), radius=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "error", "text"),
+    [
+        (-np.ones(43), {}, InvalidValueError, "variances must not be negative; the smallest is -1"),
+        (np.ones((1, 43)), {}, ShapeError, "residuals need at least 2 rows; got 1"),
+        (None, {"dof": 0}, InvalidValueError, "dof must be more than 0 and at most the 60 residuals; got 0"),
+        (
+            None,
+            {"dof": 61},
+            InvalidValueError,
+            "dof must be more than 0 and at most the 60 residuals; got 61",
+        ),
+        (None, {"dof": np.inf}, InvalidValueError, "at most the 60 residuals; got inf"),
+    ],
+)
+def test_noise_that_is_none_is_refused_with_numbers(
+    responses, models, residuals, values, options, error, text
+):
+    noise = residuals
+    if values is not None:
+        coords = {"neuroid": NAMES}
+        noise = xr.DataArray(values, dims=("time", "neuroid")[-values.ndim :], coords=coords)
+    with pytest.raises(error, match=text):
+        searchlight(responses, models, radius=3, metric="mahalanobis", noise=noise, **options)

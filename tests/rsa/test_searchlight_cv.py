@@ -445,3 +445,16 @@ def test_wrong_arguments_are_refused_with_what_came(runs, models, rng):
         stats.map_tests(runs.mean("stimulus")[:1], over="run")
     with pytest.raises(ShapeError, match="at least one block"):
         stats.block_tests([], 3, n=9, permute=lambda rng: rng.permutation(3), rng=rng)
+
+
+def test_reliability_leaves_out_pairs_that_a_half_does_not_define(runs, rng):
+    noise = runs.copy(data=rng.standard_normal(runs.shape))
+    halves = [noise.isel(run=[0, 2]), noise.isel(run=[1, 3])]
+    around = spheres(PLACES, 2)
+    expected = []
+    for sphere in around:
+        rows = [rsa.rdm(half.isel(neuroid=sphere), "correlation-cv") for half in halves]
+        expected.append(rsa.compare(rows[0], rows[1], "spearman").item())
+    found = rsa.searchlight_reliability(noise, radius=2, metric="correlation-cv", method="spearman")
+    assert 0 < np.isnan(expected).sum() < len(around)
+    np.testing.assert_allclose(found["r"], expected, atol=1e-10)

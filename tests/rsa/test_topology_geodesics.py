@@ -253,3 +253,21 @@ def test_toy_curves_have_the_topology_that_they_are_said_to_have():
 def test_toys_of_too_few_points_are_refused(make_toy):
     with pytest.raises(InvalidValueError, match="n_points must be an integer of at least 8; got 5"):
         make_toy(5)
+
+
+def test_points_of_toys_lie_at_the_angles_that_are_said(rings=topology.toy_rings):
+    # A figure of eight, (sin t, sin t cos t), begins half a step after its crossing, a ring at (1, 0).
+    half = np.pi / 8
+    eight = topology.toy_curves(8).sel(curve="flat 8").values
+    x = np.sin(half * np.arange(1, 16, 2))
+    np.testing.assert_allclose(eight[:, 0], x, atol=1e-14)
+    np.testing.assert_allclose(eight[0], [np.sin(half), np.sin(half) * np.cos(half), 0], atol=1e-14)
+    assert (eight[:4, 0] > 0.38).all() and (eight[4:, 0] < -0.38).all()
+    ring = rings(8).sel(ring="flat").values
+    np.testing.assert_allclose(ring[[0, 2]], [[1, 0, 0], [0, 1, 0]], atol=1e-14)
+
+
+def test_an_rdm_of_nothing_but_nan_has_no_edge_and_no_path():
+    found = topology.geodesic(make([[np.nan] * 3, [1.0, 2.0, 3.0]], ["rdm"]), edges="p-shortest", p=0.3)
+    assert np.isnan(found[0]).all()
+    assert found[1, 0] == 1.0 and np.isnan(found[1, 1:]).all()

@@ -299,3 +299,13 @@ def test_wrong_dims_and_labels_are_refused():
         topology.model_selection(simulated(0.5, n_stimuli=2))
     with pytest.raises(LabelError, match="labels of 'subject' are repeated"):
         topology.model_selection(rdms.assign_coords(subject=["a"] * 5))
+
+
+def test_draws_of_fewer_than_three_stimuli_have_no_value_and_are_counted():
+    rng = np.random.default_rng(1)
+    few = 0
+    for _ in range(40):
+        rng.integers(5, size=5)  # the draw of subjects
+        few += len(set(rng.integers(3, size=3).tolist())) < 3
+    found = bootstrap(simulated(0.5, n_stimuli=3), resample="stimulus")
+    assert 20 < few < 40 and found.attrs["n_undefined"] == few

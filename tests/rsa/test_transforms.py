@@ -193,3 +193,9 @@ def test_scales_are_those_of_each_rdm(rdms):
         mean_rdm(rdms, scale="max")
     with pytest.raises(ShapeError, match="no dim 'session'"):
         mean_rdm(rdms, "session")
+
+
+def test_weights_of_rdms_without_labels_are_by_position(rdms):
+    weights = xr.DataArray([1.0, 0, 2, 3], dims="subject")
+    expected = np.average(rdms.values, axis=0, weights=weights)
+    np.testing.assert_allclose(mean_rdm(rdms.drop_vars("subject"), weights=weights), expected, atol=1e-14)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from neuroalign import rsa
-from neuroalign.errors import InvalidValueError, ShapeError
+from neuroalign.errors import InvalidValueError, LabelError, ShapeError
 
 
 @pytest.fixture
@@ -56,3 +56,15 @@ def test_windows_that_do_not_fit_are_refused(series):
         rsa.window_patterns(series, 0)
     with pytest.raises(InvalidValueError, match="how must be one of 'flatten', 'mean'"):
         rsa.window_patterns(series, 5, how="median")
+
+
+def test_neuroids_without_labels_give_rows_without_labels(series):
+    found = rsa.window_patterns(series.drop_vars("neuroid"), 5)
+    np.testing.assert_array_equal(found, rsa.window_patterns(series, 5))
+    assert "neuroid_label" not in found.coords and found.row.size == 15
+
+
+def test_runs_of_neuroids_are_no_runs_of_a_series(series):
+    wrong = series.drop_vars("run").assign_coords(run=("neuroid", [1, 1, 2]))
+    with pytest.raises(LabelError, match=r"run must be a coordinate of time; its dims are \('neuroid',\)"):
+        rsa.window_patterns(wrong, 5)

@@ -300,7 +300,8 @@ def _stimuli(table: pd.DataFrame, names: Sequence[str], stimuli: Sequence[Any] |
         unknown = [label for label in found if label not in set(order.tolist())]
         if unknown:
             raise LabelError(f"table: {listing(unknown)} are none of stimuli.")
-        labels(pd.DataFrame({"stimulus": order}), name="stimuli")  # refuses repeated ones
+    # Refuses repeated ones, also 1 and "1", which are one label in an array.
+    labels(pd.DataFrame({"stimulus": order}), name="stimuli")
     if len(order) < 3:
         raise ShapeError(f"judgements need at least 3 stimuli; got {len(order)}.")
     return order

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
-from ...errors import InvalidValueError, LabelError, choice, listing
+from ...errors import InvalidValueError, choice, listing
 from .cleaning import ROUNDING, Confounds, as_confounds, column_blocks, is_flat, read_block
 from .events import Run, check_events, split_runs
 from .glm_design import Design, Model, checked_model, refuse_collinear, run_design
@@ -276,8 +276,6 @@ def _stacked(series: xr.DataArray, runs: list[Run], designs: list[Design]) -> xr
     kinds = {name: kind for design in designs for name, kind in zip(design.names, design.kinds, strict=True)}
     rank = {kind: i for i, kind in enumerate(("condition", "derivative", "confound", "drift", "constant"))}
     names = sorted(kinds, key=lambda name: rank[kinds[name]])
-    if len(names) != len(set(names)):
-        raise LabelError(f"regressors share a name: {listing(names, limit=20)}.")
     values = np.full((series.sizes["time"], len(names)), np.nan)
     for run, design in zip(runs, designs, strict=True):
         columns = np.array([names.index(name) for name in design.names])

@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from ...errors import FileError, LabelError, ShapeError, choice, listing
-from ...io.files import DAMAGED
+from ...io.fif import check_fif
+from ...io.matlab import check_matlab
+from ...io.parsing import parsing
 from .epochs import EVENT_NAME, from_mne, import_mne, said
 from .sensors import AXES
 
@@ -109,12 +111,10 @@ def _read(path: Path, **options: Any) -> xr.DataArray:
             f"{path}: the name must end in -epo.fif, -ave.fif (also .gz, and _ for -) or .set; read anything "
             "else with mne and pass it to from_mne."
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of what the reader calls, not of the file
-            found = reader(path, verbose="ERROR")
-    except DAMAGED as error:
-        raise FileError(f"{path} cannot be read as epochs or averages: {error}") from error
+    (check_matlab if re.search(EEGLAB, path.name) else check_fif)(path)
+    with parsing(f"{path} cannot be read as epochs or averages"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what the reader calls, not of the file
+        found = reader(path, verbose="ERROR")
     return from_mne(found, **(options if hasattr(found, "drop_log") else options | {"average": False}))
 
 

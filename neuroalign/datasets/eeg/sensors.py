@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ...errors import InvalidValueError, LabelError, ShapeError, choice, listing
+from ...io.parsing import parsing
 from ...schema import labels
 
 __all__ = ["UNITS", "channel_table", "sensor_adjacency", "sensor_plane"]
@@ -156,9 +157,8 @@ def channel_table(info: Any, picks: Sequence[str] | str | None, units: str) -> d
         ``index``, ``names``, ``kinds``, ``factors``, ``units`` (n,); ``places`` (n, 3) in mm in the head's
         frame, NaN where unknown; ``bads``, the names of bad channels that would have been taken.
     """
-    if units not in UNITS:
-        raise choice(units, UNITS, name="units")
-    every, kinds = list(info["ch_names"]), info.get_channel_types()
+    with parsing("channels are of a kind that mne does not know"):
+        every, kinds = list(info["ch_names"]), info.get_channel_types()
     taken = _picked(every, kinds, [picks] if isinstance(picks, str) else picks)
     bads = [every[i] for i in taken if every[i] in info["bads"]]
     named = [name for name in bads if picks is not None and name in picks]

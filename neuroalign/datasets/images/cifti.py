@@ -17,7 +17,7 @@ from ...errors import FileError, InvalidValueError, LabelError, ShapeError, list
 from ...io.digests import file_digest
 from ...io.files import DAMAGED
 from ...schema import check
-from .grayordinates import brief, label_grayordinates, load_cifti, places_of, read_label_parcels
+from .grayordinates import axes_of, brief, label_grayordinates, load_cifti, places_of, read_label_parcels
 from .parcels import Parcels
 from .pooling import pool
 from .repetition import repetition_time, run_labels, sidecar_time, time_coords
@@ -165,7 +165,7 @@ def _open(source: Any, place: int) -> Dense:
     from nibabel.cifti2 import BrainModelAxis
 
     image, name, path = load_cifti(source, f"image {place}")
-    axes = [image.header.get_axis(i) for i in range(image.ndim)]
+    axes = axes_of(image, name)
     if len(axes) != 2 or not isinstance(axes[1], BrainModelAxis):
         kinds = " x ".join(type(axis).__name__ for axis in axes)
         raise ShapeError(f"{name} must be a dense series or dense maps over grayordinates; got {kinds}.")

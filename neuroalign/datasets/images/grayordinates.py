@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import FileError, LabelError, ShapeError, choice
-from ...io.files import DAMAGED
+from ...io.images import refuse_huge_image
+from ...io.parsing import parsing
 from .hemispheres import by_hemisphere, read_mesh
 from .parcels import Parcels, is_background, make_parcels
 from .pooling import Pooled
 
-__all__ = ["brief", "label_grayordinates", "load_cifti", "places_of", "read_label_parcels"]
+__all__ = ["axes_of", "brief", "label_grayordinates", "load_cifti", "places_of", "read_label_parcels"]
 
 PREFIX = "CIFTI_STRUCTURE_"
 CORTEX = {"left": "cortex_left", "right": "cortex_right"}
@@ -24,7 +25,6 @@ CORTEX = {"left": "cortex_left", "right": "cortex_right"}
 def load_cifti(source: Any, name: str) -> tuple[Any, str, Path | None]:
     """Return a CIFTI image, what to call it, and its path."""
     import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
 
     path = Path(source) if isinstance(source, str | Path) else None
     image = source
@@ -32,13 +32,24 @@ def load_cifti(source: Any, name: str) -> tuple[Any, str, Path | None]:
         name = path.name
         if not path.is_file():
             raise FileError(f"{path} does not exist.")
-        try:
+        with parsing(f"{path} is no CIFTI file, or a damaged one"):
             image = nib.load(path)
-        except (*DAMAGED, ImageFileError) as error:
-            raise FileError(f"{path} is no CIFTI file, or a damaged one: {error}") from error
+            if isinstance(image, nib.cifti2.Cifti2Image):
+                refuse_huge_image(image, path)
     if not isinstance(image, nib.cifti2.Cifti2Image):
         raise ShapeError(f"{name} must be a CIFTI file or image; got {type(image).__name__}.")
     return image, name, path
+
+
+def axes_of(image: Any, name: str) -> list[Any]:
+    """Return the axes that a CIFTI header states."""
+    with parsing(f"{name} is damaged: its header states no axes"):
+        axes = [image.header.get_axis(i) for i in range(image.ndim)]
+        for n in (n for axis in axes for n in getattr(axis, "nvertices", {}).values()):
+            int(n)  # nibabel takes None
+        if tuple(map(len, axes)) != tuple(image.shape):
+            raise ValueError(f"it is said to be {tuple(map(len, axes))}, and its values are {image.shape}")
+        return axes
 
 
 def brief(brain: Any) -> str:
@@ -71,12 +82,13 @@ def read_label_parcels(
     import nibabel as nib
 
     image, name, _ = load_cifti(source, "parcels")
-    axes = [image.header.get_axis(i) for i in range(image.ndim)]
+    axes = axes_of(image, name)
     if not isinstance(axes[0], nib.cifti2.LabelAxis) or not isinstance(axes[1], nib.cifti2.BrainModelAxis):
         raise ShapeError(f"{name} must be a .dlabel.nii over grayordinates; got {type(axes[0]).__name__}.")
     if len(axes[0]) != 1:
         raise ShapeError(f"{name} must hold one map of labels; got {len(axes[0])}.")
-    labels = np.asarray(image.dataobj)[0]
+    with parsing(f"{name} is damaged or cut short"):
+        labels = np.asarray(image.dataobj)[0]
     names = {int(number): str(entry[0]) for number, entry in axes[0].label[0].items()}
     known = {key: i for i, key in enumerate(_keys(brain))}
     at = np.array([known.get(key, -1) for key in _keys(axes[1])])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 import numpy as np
 
 from ...errors import FileError, InvalidValueError, LabelError, ShapeError
 from ...io.digests import file_digest
-from ...io.files import DAMAGED
+from ...io.gifti import check_gifti
 from ...io.grids import HEMISPHERES
+from ...io.parsing import parsing
 from .grids import as_binary
 from .parcels import Parcels, is_background, make_parcels, read_names
 
@@ -75,7 +76,6 @@ def load_surface(source: Any, *, hemisphere: str, place: int) -> Surface:
 
 def _gifti(source: Any, name: str) -> tuple[Any, str, Path | None]:
     import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
 
     path = Path(source) if isinstance(source, str | Path) else None
     image = source
@@ -83,10 +83,9 @@ def _gifti(source: Any, name: str) -> tuple[Any, str, Path | None]:
         name = path.name
         if not path.is_file():
             raise FileError(f"{path} does not exist.")
-        try:
+        with parsing(f"{path} is no GIfTI file, or a damaged one"):
+            check_gifti(path)
             image = nib.load(path)
-        except (*DAMAGED, ImageFileError, ExpatError) as error:
-            raise FileError(f"{path} is no GIfTI file, or a damaged one: {error}") from error
     if not isinstance(image, nib.gifti.GiftiImage):
         raise ShapeError(f"{name} must be a GIfTI file or image; got {type(image).__name__}.")
     return image, name, path
@@ -128,11 +127,11 @@ def read_mesh(source: Any, n_vertices: int, *, hemisphere: str, series: str) -> 
     from nilearn.surface import load_surf_mesh
 
     name = Path(source).name if isinstance(source, str | Path) else f"mesh {hemisphere}"
-    try:
+    with parsing(f"{name} is no mesh, or a damaged one"):
+        if isinstance(source, str | Path):
+            check_gifti(Path(source))
         found = source if hasattr(source, "coordinates") else load_surf_mesh(source)
         positions = np.asarray(found.coordinates, dtype=np.float64)
-    except (*DAMAGED, ExpatError) as error:
-        raise FileError(f"{name} is no mesh, or a damaged one: {error}") from error
     if positions.shape != (n_vertices, 3):
         raise ShapeError(
             f"{name} has {len(positions)} vertices, but {series} has {n_vertices}: "
@@ -235,12 +234,24 @@ def _annotation(path: Path) -> tuple[np.ndarray, str, dict[int, str]]:
     """Return FreeSurfer's labels counted from 1, and 0 where there is none."""
     from nibabel.freesurfer import read_annot
 
-    try:
+    if not path.is_file():
+        raise FileError(f"{path} does not exist.")
+    with parsing(f"{path} is no FreeSurfer annotation, or a damaged one"):
+        _refuse_huge_table(path)
         labels, _, names = read_annot(path)
-    except (*DAMAGED,) as error:
-        raise FileError(f"{path} is no FreeSurfer annotation, or a damaged one: {error}") from error
-    called = {i: name.decode() for i, name in enumerate(names, start=1)}
+        called = {i: name.decode() for i, name in enumerate(names, start=1)}
     return np.maximum(labels, -1) + 1, path.name, called
+
+
+def _refuse_huge_table(path: Path) -> None:
+    """Refuse a table of colours with more entries than the file has bytes: nibabel makes room for all."""
+    with open(path, "rb") as file:
+        (n_vertices,) = struct.unpack(">i", file.read(4))
+        file.seek(8 * max(n_vertices, 0), 1)
+        _, n_entries, last = struct.unpack(">3i", file.read(12))
+    promised = n_entries if n_entries > 0 else last
+    if n_vertices < 0 or not 0 <= promised <= path.stat().st_size:
+        raise ValueError(f"a table of {promised:,} colours is promised")
 
 
 def _morphometry(path: Path) -> tuple[np.ndarray, str, None]:
@@ -248,10 +259,10 @@ def _morphometry(path: Path) -> tuple[np.ndarray, str, None]:
 
     if not path.is_file():
         raise FileError(f"{path} does not exist.")
-    try:
-        return np.squeeze(load_surf_data(path)), path.name, None
-    except (*DAMAGED, ExpatError) as error:
-        raise FileError(f"{path} holds no values of a surface, or is damaged: {error}") from error
+    with parsing(f"{path} holds no values of a surface, or is damaged"):
+        check_gifti(path)
+        values = np.squeeze(load_surf_data(path))
+    return values, path.name, None
 
 
 def _numbered(table: dict[int, str], name: str) -> dict[int, str] | None:

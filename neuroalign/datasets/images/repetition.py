@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import FileError, InvalidValueError, LabelError, ShapeError
 from ...io.files import read_json
+from ...io.parsing import parsing
 
 __all__ = ["header_time", "repetition_time", "run_labels", "sidecar_time", "time_coords"]
 
@@ -27,7 +28,8 @@ def header_time(image: Any, *, name: str) -> float | None:
     zooms = tuple(header.get_zooms()) if hasattr(header, "get_zooms") else ()
     if len(zooms) < 4:
         return None
-    unit = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "unknown"
+    with parsing(f"{name}: the header states an unknown unit of time"):
+        unit = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "unknown"
     # The shortest number that float32 stores so: 0.8, not 0.800000012.
     value = float(str(np.float32(zooms[3])))
     if not math.isfinite(value) or value < 0:

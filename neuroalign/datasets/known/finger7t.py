@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from ...errors import FileError, choice
+from ...io.matlab import check_matlab
+from ...io.parsing import parsing
 from ...schema import make_rdm
 from ..sources import Source
 
@@ -81,16 +83,12 @@ def models(source: Source) -> xr.DataArray:
 
 def _read(source: Source, variables: list[str]) -> dict[str, Any]:
     import scipy.io
-    from scipy.io.matlab import MatReadError
 
     full = source.file(FILE)
-    try:
+    check_matlab(full)
+    with parsing(f"{full} is not the MATLAB file with {', '.join(variables)} that was expected"):
         found = scipy.io.loadmat(full, simplify_cells=True, variable_names=variables)
         return {name: found[name] for name in variables}
-    except (MatReadError, KeyError, ValueError, TypeError, NotImplementedError) as error:
-        raise FileError(
-            f"{full} is not the MATLAB file with {', '.join(variables)} that was expected: {error}"
-        ) from error
 
 
 def _entry(cells: Any, place: int) -> np.ndarray:

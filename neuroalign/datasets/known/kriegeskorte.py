@@ -10,6 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from ...errors import FileError
+from ...io.matlab import check_matlab
+from ...io.parsing import parsing
 from ...schema import make_rdm
 from ..sources import Source
 
@@ -127,15 +129,11 @@ def stimuli(source: Source) -> pd.DataFrame:
 
 def _read(source: Source, path: str, variable: str) -> Any:
     import scipy.io
-    from scipy.io.matlab import MatReadError
 
     full = source.file(path)
-    try:
+    check_matlab(full)
+    with parsing(f"{full} is not the MATLAB file with {variable!r} that was expected"):
         return scipy.io.loadmat(full, simplify_cells=True, variable_names=[variable])[variable]
-    except (MatReadError, KeyError, ValueError, TypeError, NotImplementedError) as error:
-        raise FileError(
-            f"{full} is not the MATLAB file with {variable!r} that was expected: {error}"
-        ) from error
 
 
 def _several(structs: Any, n: int, path: str) -> Any:

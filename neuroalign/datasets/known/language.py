@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ... import io
-from ...errors import FileError, InvalidValueError, choice
+from ...errors import FileError, InvalidValueError, choice, listing
 from ..sources import Source, pick
 
 __all__ = ["CASES", "CONDITIONS", "blimp", "langloc", "suite_predictions", "suite_regions"]
@@ -68,10 +68,16 @@ def langloc(source: Source, *, case: str = "lower") -> pd.DataFrame:
 
 
 def _langloc_rows(path: Path) -> list[list[str]]:
-    rows = list(csv.reader(io.read_text(path).splitlines()))[1:]
+    try:
+        rows = list(csv.reader(io.read_text(path).splitlines()))[1:]
+    except csv.Error as error:
+        raise FileError(f"{path} is not a table of words: {error}.") from error
     for row in rows:
-        if len(row) != N_WORDS + 2 or not row[0].isdecimal() or row[-1] not in CONDITIONS:
-            raise FileError(f"{path}: a row must be a number, 12 words and S or N; got {row}.")
+        whole = len(row) == N_WORDS + 2 and row[0].isdecimal() and len(row[0]) < 10 and row[-1] in CONDITIONS
+        if not whole:
+            raise FileError(
+                f"{path}: a row must be a number, 12 words and S or N; got {listing(row, limit=14)}."
+            )
     if len(rows) != N_ROWS:
         raise FileError(f"{path}: {N_ROWS} rows were expected; got {len(rows)}.")
     return rows
@@ -121,7 +127,7 @@ def _blimp_rows(path: Path, paradigm: str) -> list[tuple[str, ...]]:
         keys = ("field", "sentence_good", "sentence_bad")
         rows = [(f"{paradigm}/{record['pairID']}", *(record[key] for key in keys)) for record in records]
         names = {record["UID"] for record in records}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, OverflowError, RecursionError, TypeError) as error:
         raise FileError(f"{path} is not a table of minimal pairs: {type(error).__name__} {error}.") from error
     if names != {paradigm} or [int(record["pairID"]) for record in records] != list(range(N_PAIRS)):
         raise FileError(f"{path}: the pairs 0 to {N_PAIRS - 1} of {paradigm!r} were expected.")
@@ -196,5 +202,5 @@ def _reading(path: Path) -> Iterator[Any]:
     """Give the content of a suite; what is not as expected in it becomes a FileError that names the file."""
     try:
         yield io.read_json(path)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise FileError(f"{path} is no test suite: {type(error).__name__} {error}.") from error

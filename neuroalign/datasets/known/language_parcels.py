@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import xarray as xr
 
 from ... import io
 from ...errors import FileError, choice
-from ...io.files import DAMAGED
 from ...io.grids import HEMISPHERES
 from ...io.images import read_nifti
+from ...io.parsing import parsing
 from ..sources import Source
 
 __all__ = ["labels", "surface", "volume"]
@@ -108,14 +107,13 @@ def _values(path: Path) -> np.ndarray:
     """Return the values of a NIfTI or MGH file, which is closed again."""
     import nibabel as nib
     from nibabel.fileholders import FileHolder
-    from nibabel.spatialimages import HeaderDataError
 
     kind = nib.MGHImage if path.suffix == ".mgh" else nib.Nifti1Image
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            return np.asarray(kind.from_file_map({"image": FileHolder(fileobj=file)}).dataobj)
-    except (*DAMAGED, HeaderDataError, zlib.error) as error:
-        raise FileError(f"{path} is no image of parcels, or a damaged one: {error}") from error
+    with (
+        parsing(f"{path} is no image of parcels, or a damaged one"),
+        gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file,
+    ):
+        return np.asarray(kind.from_file_map({"image": FileHolder(fileobj=file)}).dataobj)
 
 
 def _vertices(source: Source, path: str) -> np.ndarray:

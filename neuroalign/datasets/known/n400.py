@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ...errors import FileError
+from ...io.parsing import parsing
 from ..sources import Source, pick
 
 __all__ = ["CONDITIONS", "SUBJECTS", "evoked"]
@@ -88,11 +89,9 @@ def _read(source: Source, subject: str) -> tuple[np.ndarray, list[int], Any, np.
         raise FileError(
             f"{path} needs the package mne, which is missing: {error} Run: pip install 'neuroalign[eeg]'"
         ) from error
-    try:
+    with parsing(f"{path} is not the FIF file with 4 conditions that was expected"):
         conditions = {one.comment: one for one in mne.read_evokeds(path, verbose="ERROR")}
         kept = [conditions[theirs] for theirs in CONDITIONS.values()]
-    except (ValueError, OSError, KeyError) as error:
-        raise FileError(f"{path} is not the FIF file with 4 conditions that was expected: {error}") from error
     values = np.stack([one.data for one in kept]) * MICROVOLT
     if values.shape[1:] != (N_CHANNELS, N_TIMES) or not np.isfinite(values).all():
         raise FileError(f"{path} must hold finite values (4, 64, 615); got shape {values.shape}.")

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from ...errors import FileError, choice
+from ...io.parsing import parsing
 from ...schema import check
 from ..sources import Source
 
@@ -114,14 +115,9 @@ def stimulus(source: Source) -> xr.DataArray:
 
 def _movie(source: Source) -> np.ndarray:
     """Return the movie as the file has it (time, x, y)."""
-    from zipfile import BadZipFile
-
     full = source.file(MOVIE)
-    try:
-        with np.load(full) as found:
-            movie = found["arr_0"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, TypeError) as error:
-        raise FileError(f"{full} is not the archive with arr_0 that was expected: {error}") from error
+    with parsing(f"{full} is not the archive with arr_0 that was expected"), np.load(full) as found:
+        movie = found["arr_0"].astype(np.float64)
     if movie.shape != (N_TIMES, N_X, N_Y) or not np.isfinite(movie).all():
         raise FileError(
             f"{full} must hold finite numbers of shape {(N_TIMES, N_X, N_Y)}; got shape {movie.shape}."
@@ -134,11 +130,9 @@ def _table(
 ) -> np.ndarray:
     """Return a table's numbers (n_rows, n_columns), checked; NaN is allowed in columns named ``missing``."""
     full = source.file(path)
-    try:
+    with parsing(f"{full} is not a table of numbers"):
         table = pd.read_csv(full, sep="\t", compression="gzip" if path.endswith(".gz") else None)
         values = table.to_numpy(dtype=np.float64)
-    except (OSError, ValueError, EOFError) as error:
-        raise FileError(f"{full} is not a table of numbers: {error}") from error
     if list(table.columns) != columns or len(table) != n_rows:
         raise FileError(
             f"{full} must have {n_rows} rows and the {len(columns)} columns {columns[:3]} ...; got "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ...errors import FileError
-from ...io.files import DAMAGED
+from ...errors import FileError, listing
+from ...io.parsing import parsing
 from .bids_layout import (
     CIFTI,
     IMAGES,
@@ -159,13 +158,15 @@ def _timing(image: Any, layout: Any, raw: Any) -> tuple[float, float]:
     said: dict[str, float] = {}
     own = layout.get_metadata(image.path)
     if "RepetitionTime" in own:
-        said["its sidecar"] = float(own["RepetitionTime"])
+        said["its sidecar"] = _seconds(own["RepetitionTime"], "RepetitionTime", image.path)
     if raw is not None and raw is not layout:
         original = _beside(raw, image, suffix="bold", extension=list(IMAGES))
         if original is not None:
             inherited = raw.get_metadata(original).get("RepetitionTime")
             if inherited is not None:
-                said[f"the sidecar of {Path(original).name}"] = float(inherited)
+                said[f"the sidecar of {Path(original).name}"] = _seconds(
+                    inherited, "RepetitionTime", original
+                )
     if image.path.endswith(IMAGES) and not image.path.endswith(CIFTI):
         header = _header_tr(image.path)
         if header:
@@ -180,8 +181,16 @@ def _timing(image: Any, layout: Any, raw: Any) -> tuple[float, float]:
         raise FileError(
             f"{image.path}: statements of the repetition time disagree: {what}. Mend one of them."
         )
-    start = own.get("StartTime", 0.0)
-    return next(iter(said.values())), float(start or 0.0)
+    start = own.get("StartTime")
+    return next(iter(said.values())), 0.0 if start is None else _seconds(start, "StartTime", image.path)
+
+
+def _seconds(value: Any, name: str, path: str) -> float:
+    """Return what a sidecar states as a number of seconds."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < 1e6 or (value == 0 and name == "RepetitionTime"):
+        raise FileError(f"{path}: the sidecar's {name} must be seconds; got {listing([value])}.")
+    return float(value)
 
 
 def _but(said: dict[str, float]) -> str:
@@ -191,14 +200,11 @@ def _but(said: dict[str, float]) -> str:
 def _header_tr(path: str) -> float:
     """Return the TR of a 4-D NIfTI header in seconds; 0 where it does not say."""
     import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
 
-    try:
+    with parsing(f"{path} is no NIfTI image, or a damaged one"):
         header = nib.load(path).header
         units = header.get_xyzt_units()[1]
         zooms = header.get_zooms()
-    except (*DAMAGED, ImageFileError, zlib.error) as error:
-        raise FileError(f"{path} is no NIfTI image, or a damaged one: {error}") from error
     if len(zooms) < 4:
         raise FileError(f"{path} must have 4 dims; its voxel sizes are {tuple(map(float, zooms))}.")
     scale = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(units, 0.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import FileError, InvalidValueError, listing
+from ...io.files import read_json
+from ...io.parsing import parsing
 from .patterns import inside
 
 __all__ = [
@@ -42,13 +43,15 @@ def layouts(root: Path, derivatives: str | Path | None) -> tuple[dict[str, Any],
         )
     _refuse_links_out(root)
     if _json(about).get("DatasetType") == "derivative":
-        return {root.name: BIDSLayout(root, validate=False, is_derivative=True)}, None, []
+        with parsing(f"{root} cannot be read as a BIDS data set"):
+            return {root.name: BIDSLayout(root, validate=False, is_derivative=True)}, None, []
     folders = _folders(root, derivatives)
     for one in folders:
         if not one.resolve().is_relative_to(root.resolve()):
             _refuse_links_out(one)
-    found = {one.name: BIDSLayout(one, validate=False, is_derivative=True) for one in folders}
-    return found, BIDSLayout(root, derivatives=False), folders
+    with parsing(f"{root} cannot be read as a BIDS data set"):
+        found = {one.name: BIDSLayout(one, validate=False, is_derivative=True) for one in folders}
+        return found, BIDSLayout(root, derivatives=False), folders
 
 
 def _refuse_links_out(root: Path) -> None:
@@ -71,10 +74,7 @@ def _bids() -> Any:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileError(f"{path} is not JSON: {error}.") from error
+    value = read_json(path)
     if not isinstance(value, dict):
         raise FileError(f"{path} must hold a mapping; got {type(value).__name__}.")
     return value

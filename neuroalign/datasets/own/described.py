@@ -213,11 +213,16 @@ def _rdms(place: Described, subject: str | None) -> xr.DataArray:
     path = place.one("file")
     found = _one_rdm(path)
     if "subject" not in found.dims:
-        found = found.expand_dims(subject=[(about.subjects or ("1",))[0]])
-    keep = [str(name) for name in found["subject"].values if str(name) not in about.exclude.subjects]
-    if about.subjects:
-        keep = [name for name in about.subjects if name not in about.exclude.subjects]
-    found = found.assign_coords(subject=found["subject"].values.astype(str))
+        own = str(found["subject"].item()) if "subject" in found.coords else (about.subjects or ("1",))[0]
+        found = found.drop_vars("subject", errors="ignore").expand_dims(subject=[own])
+    there = [str(name) for name in found["subject"].values]
+    missing = [name for name in about.subjects or () if name not in there]
+    if missing:
+        raise LabelError(
+            f"{place.path}, subjects: {listing(missing)} are not in {path}; it has {listing(there)}."
+        )
+    keep = [name for name in about.subjects or there if name not in about.exclude.subjects]
+    found = found.assign_coords(subject=there)
     return found.sel(subject=[one_of(subject, keep, about, place.path)] if subject else keep)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from ...errors import FileError, LabelError, ShapeError, listing
+from ...io.files import read_table
 from ..bold.events import read_events
 from ..images.regions import read_regions, read_surface_regions
 from ..images.volumes import read_volumes
@@ -121,7 +122,7 @@ def _confounds(place: Described, found: list[RunFiles], series: xr.DataArray) ->
     parts = []
     for run in found:
         path = run.files["confounds"]
-        table = pd.read_csv(inside(path, place.root), sep="\t", na_values="n/a")
+        table = read_table(inside(path, place.root))
         columns = list(about.confound_columns or table.columns)
         missing = [name for name in columns if name not in table]
         if missing:

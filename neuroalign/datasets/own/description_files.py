@@ -43,7 +43,10 @@ class Described:
     @property
     def root(self) -> Path:
         """The folder that paths are relative to."""
-        return self.path.parent / Path(self.description.root).expanduser()
+        try:
+            return self.path.parent / Path(self.description.root).expanduser()
+        except RuntimeError as error:
+            raise FileError(f"{self.path}, root: {error}") from error
 
     def find(self, key: str, **known: str) -> dict[tuple[str, ...], Path]:
         """Return the files of a key's pattern, see ``find_files``; errors name description and key."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from ...errors import FileError, InvalidValueError, UnsafeError
+from ...errors import FileError, InvalidValueError, UnsafeError, listing
 
 __all__ = ["FIELDS", "check_pattern", "fields_of", "find_files", "in_order", "inside"]
 
@@ -89,18 +89,30 @@ def find_files(
     free = fields_of(filled)
     if not free:
         path = root / filled
-        if not path.is_file():
+        if not _is_there(path, name, folder=False):
             raise FileError(f"{name}: {path} does not exist.")
         return {(): inside(path, root)}
-    if not root.is_dir():
+    if not _is_there(root, name, folder=True):
         raise FileError(f"{name}: the folder {root} does not exist.")
     expression = _expression(filled)
     found = {}
-    for path in root.glob(re.sub(r"\{\w+\}", "*", re.sub(r"([\[\]*?])", r"[\1]", filled))):
+    try:
+        paths = list(root.glob(re.sub(r"(\{\w+\})+", "*", re.sub(r"([\[\]*?])", r"[\1]", filled))))
+    except OSError as error:
+        raise FileError(f"{name}: {listing([filled])} cannot be searched: {error.strerror}.") from error
+    for path in paths:
         match = re.fullmatch(expression, path.relative_to(root).as_posix())
         if match and path.is_file():
             found[tuple(match[field] for field in free)] = inside(path, root)
     return {key: found[key] for key in sorted(found, key=lambda key: tuple(map(in_order, key)))}
+
+
+def _is_there(path: Path, name: str, *, folder: bool) -> bool:
+    try:
+        return path.is_dir() if folder else path.is_file()
+    except (OSError, ValueError) as error:  # a name of more than 255 bytes, say
+        why = getattr(error, "strerror", None) or error
+        raise FileError(f"{name}: {listing([str(path)])} cannot be the path of a file: {why}.") from error
 
 
 def in_order(label: str) -> tuple[int, int, str]:

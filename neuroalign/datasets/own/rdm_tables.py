@@ -44,7 +44,7 @@ def read_rdm_table(path: str | Path) -> xr.DataArray:
     path = Path(path)
     table = parse_table(path)
     if table.columns[0] != "stimulus":
-        raise LabelError(f"{path}: the first column must be 'stimulus'; got {table.columns[0]!r}.")
+        raise LabelError(f"{path}: the first column must be 'stimulus'; got {listing(table.columns[:1])}.")
     rows, columns = [str(name) for name in table["stimulus"]], [str(name) for name in table.columns[1:]]
     twice = sorted({name for name in rows if rows.count(name) > 1})
     if twice:

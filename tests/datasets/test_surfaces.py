@@ -556,7 +556,8 @@ def external(path, beside, *, dims=8):
     """Write a GIfTI file whose values are said to lie in another file."""
     array = (
         '<DataArray Intent="NIFTI_INTENT_NONE" DataType="NIFTI_TYPE_UINT8" '
-        f'ArrayIndexingOrder="RowMajorOrder" Dimensionality="1" Dim0="{dims}" Encoding="ExternalFileBinary" Endian="LittleEndian" '
+        f'ArrayIndexingOrder="RowMajorOrder" Dimensionality="1" Dim0="{dims}" '
+        'Encoding="ExternalFileBinary" Endian="LittleEndian" '
         f'ExternalFileName="{beside}" ExternalFileOffset="0"><Data></Data></DataArray>'
     )
     path.write_text(f'<?xml version="1.0"?><GIFTI Version="1.0" NumberOfDataArrays="1">{array}</GIFTI>')

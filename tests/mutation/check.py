@@ -300,6 +300,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=200, help="mutants in all, the same number from each room")
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--out", type=Path, default=Path("results/mutants.tsv"))
+    parser.add_argument("--page", type=Path, help="write the counts and the survivors to this page")
     parser.add_argument(
         "--cache", type=Path, default=Path("results/mutation"), help="which test runs which line"
     )

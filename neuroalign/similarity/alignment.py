@@ -272,7 +272,7 @@ def features_of_gram(gram: Any, *, stimuli: Any = None) -> Any:
             f"gram has {int((values < -rounding * top).sum())} negative eigenvalues, the lowest "
             f"{values[0]:g}; no features have such a Gram matrix."
         )
-    kept = values > len(gram) * max(np.finfo(np.float64).eps, float(own)) * top
+    kept = values > len(gram) * np.finfo(np.float64).eps * top
     features = vectors[:, kept] * np.sqrt(values[kept])
     if stimuli is None:
         return features

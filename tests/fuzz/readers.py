@@ -223,7 +223,7 @@ ROWS = [
         known=HDF5,
     ),
     Reader("activations by layer", more.layers, reading.layers, ("io.layers.read_layer",), 40),
-    Reader("network's head", more.network, reading.sizes, ("workflow.model_files.model_sizes",)),
+    Reader("network's head", more.network, reading.sizes, ()),
     Reader("GGUF's head", more.gguf, reading.sizes, ()),
     Reader("figure of a run", more.figure, reading.figure, ("workflow.reporting.figures.read_figure",)),
 ]

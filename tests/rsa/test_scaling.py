@@ -92,7 +92,7 @@ def test_steps_go_on_while_the_stress_falls_and_end_where_it_does_not(rng):
 
     found = mds(rdm, tolerance=1e-3)
     last = found.attrs["n_iterations"]
+    assert 2 < last < 100
     falls = [(squares(k - 1) - squares(k)) / squares(k - 1) for k in range(2, last + 1)]
-    assert 2 < last < 300
     assert min(falls[:-1]) > 1e-3 >= falls[-1] >= 0
     assert mds(rdm, n_iterations=4, tolerance=0.0).attrs["n_iterations"] == 4

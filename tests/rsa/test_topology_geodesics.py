@@ -255,7 +255,7 @@ def test_toys_of_too_few_points_are_refused(make_toy):
         make_toy(5)
 
 
-def test_points_of_toys_lie_at_the_angles_that_are_said(rings=topology.toy_rings):
+def test_points_of_toys_lie_at_the_angles_that_are_said():
     # A figure of eight, (sin t, sin t cos t), begins half a step after its crossing, a ring at (1, 0).
     half = np.pi / 8
     eight = topology.toy_curves(8).sel(curve="flat 8").values
@@ -263,7 +263,7 @@ def test_points_of_toys_lie_at_the_angles_that_are_said(rings=topology.toy_rings
     np.testing.assert_allclose(eight[:, 0], x, atol=1e-14)
     np.testing.assert_allclose(eight[0], [np.sin(half), np.sin(half) * np.cos(half), 0], atol=1e-14)
     assert (eight[:4, 0] > 0.38).all() and (eight[4:, 0] < -0.38).all()
-    ring = rings(8).sel(ring="flat").values
+    ring = topology.toy_rings(8).sel(ring="flat").values
     np.testing.assert_allclose(ring[[0, 2]], [[1, 0, 0], [0, 1, 0]], atol=1e-14)
 
 

@@ -160,7 +160,7 @@ TABLE = [
     ),
     Row(
         "similarity.features_of_gram",
-        lambda: {"gram": (lambda z: z @ z.T)(noise(6, 3))},
+        lambda: {"gram": (lambda z: z @ z.T)(noise(6, 12))},
         lambda gram: (lambda f: f @ f.T)(sim.features_of_gram(gram)),
         {"gram": ("a", "b")},
         tolerance=1e-7,

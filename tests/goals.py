@@ -1,5 +1,7 @@
 """The goals of reliability: what was tried for each, how often, and what failed; written as a page.
 
+A run replaces the lines of what it tried, and keeps those of former runs with their date and form.
+
 Two ways for a test to be counted, both in the process that started pytest, whatever the number of workers:
 
 - ``@pytest.mark.goal("R1", "cells of the contract")``: each item that runs is one try;
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +55,8 @@ class Line:
     open: int = 0
     skipped: int = 0
     notes: list[str] = field(default_factory=list)
+    form: str = ""
+    date: str = ""
 
 
 class Ledger:
@@ -87,12 +92,22 @@ class Ledger:
             line.failed += 1
 
     def _line(self, value: dict[str, str]) -> Line:
-        return self.lines.setdefault((value["goal"], value["what"]), Line())
+        return self.lines.setdefault((value["goal"], value["what"].replace("|", "/")), Line())
 
-    def page(self, *, long: bool) -> str:
+    def kept(self, path: Path, *, long: bool) -> None:
+        """Sign the lines of this run, and take those of former runs that it did not try from a page."""
+        form, today = ("long" if long else "short"), dt.datetime.now(tz=dt.UTC).date().isoformat()
+        for line in self.lines.values():
+            line.form, line.date = form, today
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        for row in re.findall(r"^\| (R\d+|fuzz) \| (.*) \|$", text, re.MULTILINE):
+            what, *counts, form, date, notes = row[1].split(" | ")
+            former = Line(*(int(n.replace(",", "")) for n in counts), [notes.strip()], form, date)
+            if (row[0], what) not in self.lines and row[0] in GOALS:
+                self.lines[row[0], what] = former
+
+    def page(self) -> str:
         """Return the page as Markdown."""
-        form = "long form (`make test-long`)" if long else "short form (the tests of every change)"
-        when = dt.datetime.now(tz=dt.UTC).date().isoformat()
         rows = [self._row(goal, what, line) for (goal, what), line in sorted(self.lines.items(), key=_order)]
         missing = [f"{goal} ({GOALS[goal]})" for goal in GOALS if not any(goal == g for g, _ in self.lines)]
         return "\n".join(
@@ -101,31 +116,36 @@ class Ledger:
                 "",
                 "The enemy is the silent wrong number, not the crash. The test suite writes this page:",
                 "what was tried for each goal, how often, and what failed. A count of 0 failures is a count,",
-                "not a promise.",
+                "not a promise. The short form is that of every change, the long form that of `make test-long`.",
                 "",
-                f"Last run: {when}, {form}, Python {platform.python_version()}, {platform.machine()}.",
+                f"Python {platform.python_version()}, {platform.machine()}.",
                 "",
-                "| goal | what was tried | times | failed | open | skipped | notes |",
-                "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+                "| goal | what was tried | times | failed | open | skipped | form | date | notes |",
+                "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- |",
                 *rows,
                 "",
-                *(["Not in this run: " + "; ".join(missing) + ".", ""] if missing else []),
+                *(["Never tried: " + "; ".join(missing) + ".", ""] if missing else []),
                 "*open*: known defects, each with its reason in `tests/contract/table.py`; *skipped*: what "
                 "the machine of the run lacks (a GPU).",
+                "",
+                "## Goals",
+                "",
+                *(f"- {goal}: {what}" for goal, what in GOALS.items()),
                 "",
             ]
         )
 
     @staticmethod
     def _row(goal: str, what: str, line: Line) -> str:
-        notes = "; ".join(dict.fromkeys(line.notes))
+        notes = "; ".join(dict.fromkeys(line.notes)).replace("|", "/")
         counts = " | ".join(f"{n:,}" for n in (line.tried, line.failed, line.open, line.skipped))
-        return f"| {goal} | {what} | {counts} | {notes} |"
+        return f"| {goal} | {what.replace('|', '/')} | {counts} | {line.form} | {line.date} | {notes} |"
 
 
 def write_page(ledger: Ledger, path: Path, *, long: bool) -> None:
     """Write the page of a ledger."""
-    path.write_text(ledger.page(long=long), encoding="utf-8")
+    ledger.kept(path, long=long)
+    path.write_text(ledger.page(), encoding="utf-8")
 
 
 def record(properties: list[tuple[str, object]], goal: str, what: str, **values: object) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from goals import GOALS, Ledger, record, write_page
+from goals import GOALS, Ledger, Line, record, write_page
 
 CONFTEST = Path(__file__).parent / "conftest.py"
 SUITE = """
@@ -64,12 +65,13 @@ def test_counts_are_the_same_with_any_number_of_workers(tmp_path, workers, long)
     )
     assert done.returncode == 1, done.stdout + done.stderr  # two of its tests fail
     page = (tmp_path / "page.md").read_text()
-    assert "| R16 | exits | 3 | 1 | 1 | 1 |  |" in page
-    assert "| R6 | bit flips | 500 | 2 | 0 | 0 | 5 files |" in page
-    assert f"| R3 | kills | {20 if long else 5} | 0 | 0 | 0 |  |" in page
-    assert ("| R13 | reruns | 10 | 0 | 0 | 0 |  |" in page) == long
-    assert "long form" in page if long else "short form" in page
-    assert "R1 (Contract" in page.split("Not in this run")[1]
+    form = "long" if long else "short"
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    assert f"| R16 | exits | 3 | 1 | 1 | 1 | {form} | {today} |  |" in page
+    assert f"| R6 | bit flips | 500 | 2 | 0 | 0 | {form} | {today} | 5 files |" in page
+    assert f"| R3 | kills | {20 if long else 5} | 0 | 0 | 0 | {form} | {today} |  |" in page
+    assert ("| R13 | reruns | 10 | 0 | 0 | 0 |" in page) == long
+    assert "R1 (Contract" in page.split("Never tried")[1]
     assert page.index("| R3 |") < page.index("| R6 |") < page.index("| R16 |")
 
 
@@ -80,10 +82,32 @@ def test_a_goal_that_does_not_exist_is_refused():
 
 def test_an_empty_ledger_names_every_goal_as_missing(tmp_path):
     write_page(Ledger(), tmp_path / "page.md", long=False)
-    said = (tmp_path / "page.md").read_text().split("Not in this run")[1]
+    said = (tmp_path / "page.md").read_text().split("Never tried")[1]
     assert all(f"{goal} (" in said for goal in GOALS)
 
 
 def test_nothing_tried_is_a_failure(tried):
     with pytest.raises(AssertionError, match="nothing was tried"):
         tried("R6", "nothing at all", 0)
+
+
+def test_lines_of_former_runs_are_kept_and_what_is_tried_again_is_replaced(tmp_path):
+    page = tmp_path / "page.md"
+    first = Ledger()
+    first.lines = {
+        ("R3", "kills"): Line(500, 1, notes=["on 2 cores"]),
+        ("R6", "flips"): Line(1400, skipped=2),
+    }
+    write_page(first, page, long=True)
+    second = Ledger()
+    second.lines = {("R6", "flips"): Line(50), ("fuzz", "a | b"): Line(40)}
+    write_page(second, page, long=False)
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    lines = [line for line in page.read_text().splitlines() if line.startswith(("| R", "| fuzz"))]
+    assert lines == [
+        f"| R3 | kills | 500 | 1 | 0 | 0 | long | {today} | on 2 cores |",
+        f"| R6 | flips | 50 | 0 | 0 | 0 | short | {today} |  |",
+        f"| fuzz | a / b | 40 | 0 | 0 | 0 | short | {today} |  |",
+    ]
+    write_page(Ledger(), page, long=False)
+    assert [line for line in page.read_text().splitlines() if line.startswith(("| R", "| fuzz"))] == lines

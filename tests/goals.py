@@ -116,7 +116,7 @@ class Ledger:
                 "",
                 "The enemy is the silent wrong number, not the crash. The test suite writes this page:",
                 "what was tried for each goal, how often, and what failed. A count of 0 failures is a count,",
-                "not a promise. The short form is that of every change, the long form that of `make test-long`.",
+                "not a promise. The short form is that of every change; the long form is `make test-long`.",
                 "",
                 f"Python {platform.python_version()}, {platform.machine()}.",
                 "",

@@ -352,6 +352,9 @@ def test_what_cannot_be_fitted_is_refused():
         model().fit(X.drop_vars("run"), Y)
     with pytest.raises(ShapeError, match="has 3 rows, not more than the largest lag of 5"):
         model().fit(X, Y, runs=np.repeat([0, 1], [147, 3]))
+    late = model(tmin=-0.1, tmax=0.0)
+    with pytest.raises(ShapeError, match="has 5 rows, not more than the largest lag of 5"):
+        late.fit(X, Y, runs=np.repeat([0, 1], [145, 5]))
     with pytest.raises(ShapeError, match="has 5 rows, not more than the largest lag of 5"):
         model().fit(X, Y, runs=np.repeat([0, 1], [145, 5]))
     with pytest.raises(InvalidValueError, match="run 0 is not whole"):

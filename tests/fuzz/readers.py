@@ -107,7 +107,7 @@ ROWS = [
         lambda folder: seeds.described(folder)[:1],
         reading.description,
         ("datasets.own.description.read_description", "datasets.own.description_files.open_described"),
-        100,
+        60,
     ),
     Reader(
         "described data",
@@ -159,7 +159,7 @@ ROWS = [
     ),
     Reader("FIF", more.epochs, reading.epochs, ("datasets.eeg.epoch_files.read_epochs",), 40, 1000),
     Reader("EEGLAB", more.eeglab, reading.eeglab, (), 30, 1000),
-    Reader("BIDS tree", seeds.bids, reading.bids, ("datasets.own.bids_series.read_bids",), 6, 200),
+    Reader("BIDS tree", seeds.bids, reading.bids, ("datasets.own.bids_series.read_bids",), 4, 200),
     Reader(
         "MATLAB 5",
         more.fingers(compressed=False),
@@ -182,7 +182,7 @@ ROWS = [
         300,
         good="refused",
     ),
-    Reader("npz", more.movie, reading.known("szinte_prf_v1", "szinte", "stimulus"), (), 30, 500),
+    Reader("npz", more.movie, reading.known("szinte_prf_v1", "szinte", "stimulus"), (), 20, 500),
     Reader(
         "JSON of test suites",
         more.suite,
@@ -190,7 +190,7 @@ ROWS = [
         (),
     ),
     Reader(
-        "JSON lines", more.pairs, reading.known("blimp", "language", "blimp", paradigms=["causative"]), (), 40
+        "JSON lines", more.pairs, reading.known("blimp", "language", "blimp", paradigms=["causative"]), (), 20
     ),
     Reader(
         "CSV of a localizer", more.localizer, reading.known("langloc_stimuli", "language", "langloc"), (), 40

@@ -211,6 +211,19 @@ def test_every_voxel_of_every_map_is_read_without_a_mask(tmp_path):
     assert found["neuroid"].values[1] == "0-0-1"
 
 
+def test_one_slice_is_a_volume(tmp_path):
+    values = xr.DataArray(
+        [1.5, -2.0],
+        dims="neuroid",
+        coords={"i": ("neuroid", [0, 4]), "j": ("neuroid", [1, 3]), "k": ("neuroid", [0, 0])},
+        attrs={"affine": AFFINE.tolist(), "shape": [5, 4, 1]},
+        name="r",
+    )
+    images.save_nifti(values, tmp_path / "slice.nii")
+    full = np.asarray(nib.load(tmp_path / "slice.nii").dataobj)
+    assert full.shape == (5, 4, 1) and full[0, 1, 0] == 1.5 and full[4, 3, 0] == -2.0
+
+
 def test_a_mask_of_another_shape_is_refused(tmp_path):
     images.save_nifti(volume_map(), tmp_path / "map.nii")
     for mask in (np.ones((5, 4, 2), dtype=bool), np.ones(SHAPE)):

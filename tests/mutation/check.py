@@ -49,6 +49,16 @@ HEAVY = (
 )
 SECONDS, WALL = 30, 240
 CAUGHT = ("caught", "timed out")
+# Where a room is tried beside the folder of its name.
+BESIDE = {
+    "io": (
+        "tests/faults/test_io_errors.py",
+        "tests/faults/test_damage.py",
+        "tests/faults/test_hostile.py",
+        "tests/datasets/test_surfaces.py",
+        "tests/datasets/test_faults.py",
+    )
+}
 # What a reader made of survivors: module, before, after, judgement.
 JUDGED = Path(__file__).with_name("judged.tsv")
 QUIET = [
@@ -217,7 +227,7 @@ def _learn(room: str, kept: Path) -> int:
     coverage = Coverage(data_file=data, source_pkgs=[f"neuroalign.{room}"], config_file=False)
     times = Times(coverage)
     coverage.start()
-    pytest.main([f"tests/{room}", "-n", "0", *QUIET], plugins=[times])
+    pytest.main([f"tests/{room}", *BESIDE.get(room, ()), "-n", "0", *QUIET], plugins=[times])
     coverage.stop()
     coverage.save()
     found = coverage.get_data()

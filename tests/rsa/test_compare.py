@@ -356,3 +356,14 @@ def test_the_eight_models_compare_as_is_known_with_human_it(data_root, method):
     human = datasets.load("kriegeskorte92", what="human_it", root=data_root).mean("session")
     found = rsa.compare(models, human, method).mean("rdm_b")
     np.testing.assert_allclose(found, KNOWN[method], atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_what_is_no_second_moment_is_found_at_any_scale(scale):
+    """Squared distances of 1, 1 and 9 on a line of two steps: the third is longer than the way round."""
+    labels = ["a", "b", "c"]
+    broken = make_rdm(np.array([1.0, 9.0, 1.0]) * scale, labels)
+    sound = make_rdm(np.array([1.0, 2.0, 1.5]) * scale, labels)
+    assert np.isfinite(rsa.compare(sound, sound, "riemannian")).all()
+    assert np.isnan(rsa.compare(broken, sound, "riemannian")).all()
+    assert np.isnan(rsa.compare(sound, broken, "riemannian")).all()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from neuroalign import io
 from neuroalign.errors import FileError, InvalidValueError
+from neuroalign.io import files
 
 
 def leftovers(folder):
@@ -174,3 +175,24 @@ def test_json_that_is_too_deep_or_has_too_long_a_number_is_refused(tmp_path, tex
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(FileError, match="is not JSON"):
         io.read_json(tmp_path / "x.json")
+
+
+def test_an_array_may_be_as_large_as_its_file_and_not_larger(tmp_path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(bytes(80))
+    files.refuse_huge(path, "values", (2, 5), 8)
+    for shape, itemsize in (((2, 6), 8), ((2, 5), 16), ((81,), 1)):
+        with pytest.raises(FileError, match="which the 80 bytes of the file cannot hold"):
+            files.refuse_huge(path, "values", shape, itemsize)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_journal_stays_with_its_partial_file_and_goes_without_it(tmp_path, whole):
+    journal = tmp_path / f"{files.PREFIX}x.nc{files.SUFFIX}{files.JOURNAL}"
+    journal.write_text("{}")
+    partial = journal.with_suffix(".nc")
+    if whole:
+        partial.write_text("rows")
+    removed = files.remove_leftovers(tmp_path)
+    assert removed == ([] if whole else [journal])
+    assert sorted(tmp_path.iterdir()) == (sorted([journal, partial]) if whole else [])

@@ -17,6 +17,7 @@ from typing import IO, Any
 from ..errors import FileError
 from .digests import canonical_json
 from .files import DAMAGED
+from .heaps import refuse_endless_heaps
 
 __all__ = ["Blocks", "Overlay", "append_guard", "checked_frame", "frame_digest"]
 
@@ -132,8 +133,8 @@ def write_all(file: IO[bytes], content: Any) -> None:
 
 def frame_digest(file: IO[bytes], blocks: Mapping[str, tuple[int, int]], size: int) -> str:
     """Return the SHA-256 of the first ``size`` bytes, without those of the blocks."""
-    sha, at = hashlib.sha256(canonical_json([blocks, size]).encode()), 0
-    for start, length in [*sorted(blocks.values()), (size, 0)]:
+    sha = hashlib.sha256(canonical_json([blocks, size]).encode())
+    for at, start in _between(blocks, size):
         file.seek(at)
         left = start - at
         while left > 0:
@@ -142,8 +143,15 @@ def frame_digest(file: IO[bytes], blocks: Mapping[str, tuple[int, int]], size: i
                 break
             sha.update(piece)
             left -= len(piece)
-        at = max(at, start + length)
     return sha.hexdigest()
+
+
+def _between(blocks: Mapping[str, tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    """Give the parts of the first ``size`` bytes that no block covers: first byte and end."""
+    at = 0
+    for start, length in [*sorted(blocks.values()), (size, 0)]:
+        yield at, start
+        at = max(at, start + length)
 
 
 def append_guard(file: IO[bytes], blocks: Blocks) -> None:
@@ -172,6 +180,10 @@ def checked_frame(path: Path) -> Blocks:
                 f"{path} is damaged: its frame has SHA-256 {found[:16]}..., expected "
                 f"{guard['frame'][:16]}... Remove it and extract again."
             )
+        with open(path, "rb") as file:
+            for at, start in _between(guard["blocks"], guard["size"]):
+                file.seek(at)
+                refuse_endless_heaps(path, file.read(max(start - at, 0)))
     except FileError:
         raise
     except FileNotFoundError:

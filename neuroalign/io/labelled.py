@@ -16,6 +16,7 @@ import xarray as xr
 from ..errors import FileError, InvalidValueError
 from .digests import as_text, canonical_json, content_digest
 from .files import DAMAGED, refuse_huge, write_bytes
+from .heaps import refuse_endless_heaps
 from .provenance import provenance
 
 __all__ = ["load", "save", "stored_digest"]
@@ -119,6 +120,7 @@ def _checked_bytes(path: Path) -> BytesIO:
             f"{path} is damaged: its bytes have SHA-256 {found[:16]}..., expected {expected[:16]}... "
             "Remove it and run the step again."
         )
+    refuse_endless_heaps(path, body)
     return BytesIO(body)
 
 

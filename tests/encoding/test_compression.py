@@ -151,3 +151,15 @@ def test_one_alpha_for_all_targets_is_the_best_mean_of_exact_scores():
     a, b = RidgeCV(**options).fit(X, Y), RidgeCV(**options, compress=False).fit(X, Y)
     np.testing.assert_array_equal(a.alpha_, b.alpha_)
     np.testing.assert_allclose(a.cv_scores_, b.cv_scores_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_unit_of_the_targets_changes_no_score(scale, compressed):
+    X, Y = data(t=6)
+    Y = Y + 1.0
+    options = {"cv": contiguous_splits(200, 4), "scoring": "pearson", "alphas": np.logspace(-1, 4, 20)}
+    options |= {"device": "cpu", "compress": compressed, "dtype": "float64"}
+    a, b = (RidgeCV(**options).fit(X, y) for y in (Y, Y * scale))
+    np.testing.assert_array_equal(a.alpha_, b.alpha_)
+    np.testing.assert_allclose(a.cv_scores_, b.cv_scores_, rtol=1e-9)

@@ -10,7 +10,7 @@ from typing import Any
 import reading
 import seeds
 import seeds_more as more
-from wrappings import Sealed, wrapping_of
+from wrappings import Framed, Sealed, wrapping_of
 
 __all__ = ["EXEMPT", "READERS", "Reader"]
 
@@ -21,7 +21,7 @@ class Reader:
 
     ``make(folder)`` writes valid files and returns those that may be damaged; ``read(folder)`` reads them;
     ``covers`` names functions as "module.function" below ``neuroalign``. ``short`` and ``long``: how many.
-    ``good`` is how reading the valid files ends; ``known`` says which ending is known, and why it stands.
+    ``good`` is how reading the valid files ends.
     """
 
     name: str
@@ -32,13 +32,8 @@ class Reader:
     long: int = 2000
     wrapping: Callable[[Path], Any] = wrapping_of
     good: str = "read"
-    known: tuple[str, str] | None = None
 
 
-HDF5 = (
-    "hang in compiled code",
-    "HDF5 loops on crafted bytes; only a file with a digest made anew gets there",
-)
 ROWS = [
     Reader(
         "stimulus table",
@@ -208,9 +203,7 @@ ROWS = [
         reading.labelled,
         (),
         40,
-        400,
-        lambda path: Sealed(text=False),
-        known=HDF5,
+        wrapping=lambda path: Sealed(text=False),
     ),
     Reader(
         "data of a study, sealed anew",
@@ -218,11 +211,17 @@ ROWS = [
         reading.own,
         (),
         20,
-        200,
-        lambda path: Sealed(text=False),
-        known=HDF5,
+        wrapping=lambda path: Sealed(text=False),
     ),
     Reader("activations by layer", more.layers, reading.layers, ("io.layers.read_layer",), 40),
+    Reader(
+        "activations by layer, sealed anew",
+        more.layers,
+        reading.layers,
+        (),
+        40,
+        wrapping=lambda path: Framed(text=False),
+    ),
     Reader("network's head", more.network, reading.sizes, ()),
     Reader("GGUF's head", more.gguf, reading.sizes, ()),
     Reader("figure of a run", more.figure, reading.figure, ("workflow.reporting.figures.read_figure",)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import struct
 import zipfile
 import zlib
 from io import BytesIO
 
-__all__ = ["BINARY", "TEXT", "Gzipped", "Headed", "Plain", "Sealed", "Zipped", "wrapping_of"]
+__all__ = ["BINARY", "TEXT", "Framed", "Gzipped", "Headed", "Plain", "Sealed", "Zipped", "wrapping_of"]
 
 SUFFIXES = (".tsv", ".csv", ".json", ".jsonl", ".yaml", ".yml", ".TextGrid", ".txt", ".gii", ".vhdr")
 
@@ -60,6 +61,20 @@ class Sealed(Plain):
 
         body = mutant(content[:-N_TRAILER], rng, text=False)
         return body + MARK + hashlib.sha256(body).digest()
+
+
+class Framed(Plain):
+    """Damage in an activation file before its guard, which is made anew, as in crafted files."""
+
+    def damage(self, content, rng, mutant):
+        from neuroalign.io.frames import MARK, N_END, N_LENGTH, append_guard
+
+        end = len(content) - N_END
+        length = int.from_bytes(content[-len(MARK) - N_LENGTH : -len(MARK)], "big")
+        guard = json.loads(content[end - length : end])
+        file = BytesIO(mutant(content[: end - length], rng, text=False))
+        append_guard(file, {name: tuple(where) for name, where in guard["blocks"].items()})
+        return file.getvalue()
 
 
 class Headed(Plain):

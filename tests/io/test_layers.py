@@ -126,6 +126,14 @@ def test_integer_labels_and_other_dtypes(tmp_path, values):
     assert found.dtype == np.float16 and found["stimulus"].dtype == np.int64
 
 
+def test_a_layer_laid_out_in_pieces_has_the_bytes_of_one_laid_out_at_once(tmp_path, values, monkeypatch):
+    write(tmp_path / "at once.nc", values)
+    for n_bytes in (16, 20, 72):  # layers are of 72 and 120 bytes
+        monkeypatch.setattr(room, "NAN_BYTES", n_bytes)
+        write(tmp_path / "pieces.nc", values)
+        assert (tmp_path / "pieces.nc").read_bytes() == (tmp_path / "at once.nc").read_bytes()
+
+
 def test_file_has_its_name_only_when_it_is_complete(tmp_path, values):
     path = tmp_path / "x.nc"
     write(path, values)

@@ -15,10 +15,12 @@ from scipy.stats import spearmanr
 from neuroalign import rsa
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
 from neuroalign.rsa.compare import METHODS, compare_rows, unit_rows
+from neuroalign.rsa.metrics import Options
 from neuroalign.rsa.neighbours import spheres, surface_neighbours
 from neuroalign.rsa.noise import noise_precision
 from neuroalign.rsa.ranking import rank_scores
 from neuroalign.rsa.searchlight import searchlight
+from neuroalign.rsa.sphere_kernels import KERNELS
 from neuroalign.schema import make_rdm
 
 N_STIMULI = 9
@@ -211,6 +213,27 @@ def test_values_near_the_ends_of_the_range_neither_vanish_nor_overflow(responses
     for metric in ("correlation", "cosine", "euclidean"):
         found = searchlight(responses * scale, models, radius=3, metric=metric)
         np.testing.assert_allclose(found, searchlight(responses, models, radius=3, metric=metric), atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "crossnobis"])
+@pytest.mark.parametrize("n_neuroids", [4, 300])
+def test_near_stimuli_keep_their_digits_or_are_computed_alone(rng, metric, n_neuroids):
+    kernel, n_folds = KERNELS[metric], 3 if metric == "crossnobis" else 1
+    vouched = 0
+    for apart in np.logspace(-6, 0, 25):
+        x = rng.standard_normal((n_neuroids, n_folds, N_STIMULI))
+        x[:, :, 1] = x[:, :, 0] + apart * rng.standard_normal((n_neuroids, n_folds))
+        table = kernel.prepare(x)
+        found, doubtful = kernel.rows(table.reshape(1, n_neuroids, -1).copy(), n_folds, None)
+        patterns = table.transpose(1, 2, 0)
+        expected, _ = kernel.alone(patterns if n_folds > 1 else patterns[0], Options())
+        if not doubtful[0]:
+            vouched += 1
+            # Six digits cancel at most. Contrasts of two folds may be near 0, those within a fold are not.
+            own = ((patterns[:, 1] - patterns[:, 0]) ** 2).sum() / n_folds
+            close = {"rtol": 0, "atol": 1e-9 * own} if metric == "crossnobis" else {"rtol": 1e-9}
+            np.testing.assert_allclose(found[0, 0], expected[0], **close)
+    assert 8 < vouched < 25
 
 
 # What is undefined

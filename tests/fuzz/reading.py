@@ -25,8 +25,9 @@ def plain_table(folder):
     path = folder / "x.tsv"
     table = io.read_table(path, text=("trial_type",))
     assert type(table.index).__name__ == "RangeIndex", "a column became the index"
-    rows = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not any(mark in path.read_text(encoding="utf-8") for mark in '"\r\0\u2028\x85\x0b\x0c\x1c\x1d\x1e'):
+    text = path.read_text(encoding="utf-8-sig")  # a first line of a byte order mark alone is empty
+    rows = [line for line in text.splitlines() if line.strip()]
+    if not any(mark in text for mark in '"\r\0\u2028\x85\x0b\x0c\x1c\x1d\x1e'):
         widths = {len(row.split("\t")) for row in rows}
         assert len(widths) == 1, f"rows of {sorted(widths)} fields were read as a table"
         assert len(table) == len(rows) - 1, f"{len(rows) - 1} rows became {len(table)}"

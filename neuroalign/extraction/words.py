@@ -86,7 +86,7 @@ def extract_words(
     names = resolve_layers(model, layers)
     found, texts = texts_of(words, name="words")
     ids, first, last = align_words(model.tokenizer, found, texts)
-    prefix, suffix = _special_ids(model.tokenizer)
+    prefix, suffix = _special_ids(model.tokenizer, texts[0])
     stride = context // 2 if stride is None else stride
     _check_window(model, context, stride, prefix.size + suffix.size)
     room = context - prefix.size - suffix.size
@@ -141,14 +141,19 @@ def _refuse_long_words(found: np.ndarray, pieces: np.ndarray, limit: int) -> Non
         )
 
 
-def _special_ids(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the tokens that the tokenizer puts before and after every text."""
-    coded = tokenizer("a", return_special_tokens_mask=True)
-    ids, special = np.asarray(coded["input_ids"]), np.asarray(coded["special_tokens_mask"], dtype=bool)
-    content = np.flatnonzero(~special)
-    if not content.size:
-        return ids[:0], ids[:0]
-    return ids[: content[0]], ids[content[-1] + 1 :]
+def _special_ids(tokenizer: Any, word: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens that the tokenizer puts before and after every text, seen on a word that has tokens.
+
+    The token of unknown words counts as special, so the mask of special tokens does not tell them apart.
+    """
+    ids = np.asarray(tokenizer(word)["input_ids"], dtype=np.int64)
+    own = np.asarray(tokenizer(word, add_special_tokens=False)["input_ids"], dtype=np.int64)
+    for before in range(ids.size - own.size + 1 if own.size else 0):
+        if np.array_equal(ids[before : before + own.size], own):
+            return ids[:before], ids[before + own.size :]
+    raise LabelError(
+        f"the tokenizer splits {word!r} into {own.tolist()}, which its own tokens lack: {ids.tolist()}."
+    )
 
 
 def align_words(

@@ -6,7 +6,7 @@ import pytest
 
 from neuroalign.errors import InvalidValueError, LabelError
 from neuroalign.extraction import extract_words
-from neuroalign.extraction.words import align_words, windows
+from neuroalign.extraction.words import _special_ids, align_words, windows
 
 
 def pieces_by_hand(tokenizer, texts):
@@ -40,6 +40,24 @@ def test_byte_level_offsets_include_the_space_before(build):
     assert coded["offset_mapping"][1][0] == 3
     _, first, last = align_words(tokenizer, np.array(["a", "b"]), ["The", "cat"])
     assert last[0] == first[1]
+
+
+@pytest.mark.parametrize("word", ["the", "日本", "left", "unbelievably"])
+def test_special_tokens_are_those_of_any_word_even_an_unknown_one(build, word):
+    bert, gpt2 = build["bert"]().tokenizer, build["gpt2"]().tokenizer
+    before, after = _special_ids(bert, word)
+    assert (before.tolist(), after.tolist()) == ([bert.cls_token_id], [bert.sep_token_id])
+    assert [ids.size for ids in _special_ids(gpt2, word)] == [0, 0]
+
+
+def test_unknown_words_are_read_between_the_special_tokens(build, story, block_outputs):
+    model = build["bert"]()
+    words = story.iloc[:3].assign(text=["日", "本", story["text"].iloc[2]])
+    found = extract_words(model, words, context=64, stride=60, progress=False)
+    ids = model.tokenizer(" ".join(words["text"]))["input_ids"]
+    assert ids[0] == model.tokenizer.cls_token_id and ids[1] == model.tokenizer.unk_token_id
+    for layer, state in block_outputs(model, ids).items():
+        np.testing.assert_allclose(found[layer].values[:2], state[1:3], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("pool", ["mean", "last", "sum"])

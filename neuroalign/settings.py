@@ -129,6 +129,8 @@ def _said(item: Any, model: type[BaseModel], tree: Any) -> str:
         return f"{place}: unknown key; {hint}"
     if item["type"] == "missing":
         return f"{key}: is missing."
+    if item["type"] in ("model_type", "model_attributes_type") and (known := _known(item["loc"], model)):
+        return f"{place}: needs keys below it ({', '.join(known)}); got {listing([item.get('input')])}."
     got = "" if isinstance(item.get("input"), dict) else f"; got {listing([item.get('input')])}"
     return f"{place}: {words}{got}."
 

@@ -41,6 +41,14 @@ def test_every_error_has_its_line_and_a_misspelt_key_the_nearest_one(tmp_path):
     assert "line 8, colour: unknown key; known keys are name, part, parts." in message
 
 
+@pytest.mark.parametrize(
+    ("text", "place"), [("part: 3", "line 2, part"), ("parts: {x: 3}", r"line 2, parts\.x")]
+)
+def test_a_value_where_keys_belong_is_told_the_keys(tmp_path, text, place):
+    with pytest.raises(InvalidValueError, match=rf"\n  {place}: needs keys below it \(width\); got 3\.$"):
+        read_settings(written(tmp_path, f"name: a\n{text}\n"), Whole)
+
+
 def test_a_missing_key_is_named_without_a_line(tmp_path):
     with pytest.raises(InvalidValueError, match=r"^.*error\(s\):\n  name: is missing\.$"):
         read_settings(written(tmp_path, "part: {}\n"), Whole)

@@ -161,7 +161,7 @@ def _score_and_slope(
         score += torch.where(known, one, 0.0)
         slope += torch.where(known[:, None], its_slope, 0.0)
         count += known
-    count = torch.where(count > 0, count, torch.nan)
+    # A target without a score in any fold is 0 / 0, which is NaN.
     return to_numpy(score / count), to_numpy(torch.nan_to_num(slope / count[:, None]))
 
 

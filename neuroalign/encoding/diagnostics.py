@@ -151,7 +151,8 @@ def _gaps(
         second = np.where(np.isnan(score), np.nan, np.maximum(second, np.minimum(best, score)))
         best = np.fmax(best, score)
     gap = np.where(np.isneginf(second), np.nan, best - second)
-    return gap, gap <= tolerance * np.maximum(np.abs(best), np.abs(np.where(np.isnan(gap), 0.0, second)))
+    larger = np.where(np.isnan(gap), 0.0, np.maximum(np.abs(best), np.abs(second)))
+    return gap, gap <= tolerance * larger
 
 
 def _conditioning(x: np.ndarray, *, intercept: bool) -> dict[str, Any]:

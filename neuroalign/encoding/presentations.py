@@ -106,7 +106,7 @@ def arranged(responses: Any, *, over: str | None, window: float | None) -> Rows:
     if window is not None:
         array = _averaged(array, window)
     if not timed:
-        array = array.expand_dims("time", axis=-1)
+        array = array.expand_dims("time")
     leading = tuple(str(dim) for dim in array.dims if dim not in (row, "neuroid", "time"))
     array = array.transpose(*leading, row, "neuroid", "time")
     if not array.size:

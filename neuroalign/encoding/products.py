@@ -42,7 +42,7 @@ def terms(p: np.ndarray, y: np.ndarray, metric: str, groups: list[np.ndarray]) -
         offset += np.where(defined, constant, 0.0)
         count += defined
     share = np.where(count > 0, 1 / np.maximum(count, 1), np.nan)
-    return Terms(a, b * np.where(count > 0, share, 0.0), offset * share, len(groups) - count)
+    return Terms(a, b * share, offset * share, len(groups) - count)
 
 
 def of_orders(terms: Terms, starts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

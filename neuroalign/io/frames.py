@@ -136,11 +136,8 @@ def frame_digest(file: IO[bytes], blocks: Mapping[str, tuple[int, int]], size: i
     sha = hashlib.sha256(canonical_json([blocks, size]).encode())
     for at, start in _between(blocks, size):
         file.seek(at)
-        left = start - at
-        while left > 0:
-            piece = file.read(min(left, 1 << 20))
-            if not piece:
-                break
+        left = max(start - at, 0)
+        while piece := file.read(min(left, 1 << 20)):
             sha.update(piece)
             left -= len(piece)
     return sha.hexdigest()

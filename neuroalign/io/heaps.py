@@ -39,7 +39,7 @@ def refuse_endless_heaps(path: object, content: bytes) -> None:
 
 
 def _astray(content: bytes, at: int) -> int | None:
-    """Return the place of the first item that leads back, nowhere or out of the heap that begins at ``at``."""
+    """Return the place of the first item that leads nowhere, back or out of a heap that begins at ``at``."""
     if len(content) - at < HEAD.size:
         return at
     end = at + HEAD.unpack_from(content, at)[1]

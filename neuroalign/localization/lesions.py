@@ -128,7 +128,7 @@ def _score(
     if not masks:
         return [score()]
     rng = None if seed is None else generator(seed, "lesion", "resample")
-    with lesion(model, masks if len(masks) > 1 else masks[0], rng=rng, **options):
+    with lesion(model, masks, rng=rng, **options):
         found = score()
     return [found] if len(masks) == 1 else list(found.transpose("mask", "item"))
 

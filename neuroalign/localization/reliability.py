@@ -175,7 +175,7 @@ def _over_runs(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray
     """Return mean and Student's interval over the runs where a value is defined, arrays (n_units,)."""
     n = (~np.isnan(values)).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(n > 0, np.nansum(values, axis=0) / n, np.nan)
+        mean = np.nansum(values, axis=0) / n
         squares = np.nansum((values - mean) ** 2, axis=0)
         half = scipy_stats.t.ppf((1 + level) / 2, n - 1) * np.sqrt(squares / (n - 1) / n)
     return mean, mean - half, mean + half

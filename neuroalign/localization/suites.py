@@ -86,7 +86,7 @@ class SyntaxGym:
 
     @cached_property
     def _places(self) -> pd.DataFrame:
-        """Each region's sentence (a number) and characters [start, end) in it, in the table's order."""
+        """Each region's sentence (a number) and where it ends in it; an empty one with the one before it."""
         table = self.regions[list(REGION_COLUMNS)].sort_values(
             ["suite", "item", "condition", "region"], kind="stable"
         )
@@ -99,9 +99,8 @@ class SyntaxGym:
                 f"regions: {first['suite']}, item {first['item']}, repeats region {first['region']}."
             )
         length = table["content"].str.len()
-        step = length + (length > 0)
-        table["end"] = step.groupby(table["sentence"]).cumsum() - (length > 0)
-        return table.assign(start=table["end"] - length).reset_index(drop=True)
+        step = length + (length > 0)  # with the blank behind it
+        return table.assign(end=step.groupby(table["sentence"]).cumsum() - 1).reset_index(drop=True)
 
     def _check(self, suite: str, number: Any, formula: Formula) -> None:
         rows = self._places[self._places["suite"] == suite]

@@ -242,7 +242,7 @@ class _Products:
         elif self.centred:
             products = products - sums[:, self.left] * means[:, self.right]
         squares = products[:, own]
-        lost = (squares <= CANCELLED * raw) | (plain <= CANCELLED * raw) | np.isnan(squares)
+        lost = (squares <= CANCELLED * raw) | np.isnan(squares)  # no square is larger than its plain one
         doubtful = np.any(lost & (raw > 0), axis=1)
         lengths = np.sqrt(np.maximum(squares, 0.0))
         scores, similar = self._split(products, lengths)

@@ -76,4 +76,4 @@ def _higher(
     score = test @ weights.T - np.einsum("su,su->s", weights, means) / 2
     score[:, count == 0] = np.nan
     own = score[np.arange(len(test)), test_stimulus][:, None]
-    return np.where(np.isnan(own - score), np.nan, (np.sign(own - score) + 1) / 2)
+    return (np.sign(own - score) + 1) / 2

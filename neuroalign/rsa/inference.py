@@ -290,7 +290,7 @@ def _refuse_unfit(
     least = (folds[0], LEAST * folds[1])
     sizes = (len(rows), n_stimuli_of_pairs(rows.shape[1]))
     for name, k, size, few in zip(("subject", "stimulus"), folds, sizes, least, strict=True):
-        if k > 1 and size < few:
+        if size < few:
             raise ShapeError(f"{k} folds over {name} need at least {few}; got {size}.")
 
 

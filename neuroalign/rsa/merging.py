@@ -191,7 +191,7 @@ def rescale_rdms(rdms: xr.DataArray, method: str = "evidence", *, tolerance: flo
     _refuse_unscalable(filled, known)
     weights = np.where(known, WEIGHTS[method](filled, known), 0.0)
     unit = filled / np.linalg.norm(filled, axis=1, keepdims=True)
-    scaled, n_iterations = _iterate(_at_length_1(filled, known * 1.0), unit, known, weights, tolerance)
+    scaled, n_iterations = _iterate(_at_length_1(filled, known), unit, known, weights, tolerance)
     dims = rdms.dims
     return xr.Dataset(
         {"rdm": (dims, np.where(known, scaled, np.nan)), "weight": (dims, weights)},

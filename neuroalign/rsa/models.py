@@ -202,6 +202,8 @@ def _nonnegative(
     gram, target, lengths = _normal(components, data, counts, shares, method)
     values, vectors = np.linalg.eigh(gram + ridge * np.eye(len(gram)))
     kept = values > values[-1] * 1e-12
+    if not kept.any():  # no component varies, and nnls leaves the weights of a system without rows unwritten
+        return np.zeros(len(components))
     root = np.sqrt(values[kept])
     left = root[:, None] * vectors[:, kept].T
     return nnls(left, (vectors[:, kept].T @ target) / root)[0] / lengths

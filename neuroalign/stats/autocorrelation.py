@@ -311,7 +311,7 @@ def _last_lag(acf: np.ndarray, n: int) -> np.ndarray:
 
 def _flat_top(last: np.ndarray, n_lags: int) -> np.ndarray:
     lags = np.arange(n_lags).reshape(-1, *[1] * np.ndim(last))
-    return np.where(lags <= last, 1.0, np.clip(2 - lags / np.maximum(last, 0.5), 0.0, 1.0))
+    return np.clip(2 - lags / np.maximum(last, 0.5), 0.0, 1.0)
 
 
 def _acf(x: np.ndarray, rows: list[np.ndarray], max_lag: int) -> np.ndarray:

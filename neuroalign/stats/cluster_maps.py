@@ -87,7 +87,8 @@ def prepared(x: Any, adjacency: Any, missing: str) -> Maps:
     count = known.sum(axis=0)
     square = (values**2).sum(axis=0)
     centred = np.where(known, values - values.sum(axis=0) / np.maximum(count, 1), 0.0)
-    defined = (count > 1) & ((centred**2).sum(axis=0) > ROUNDING * square)
+    # One subject alone does not differ from its mean.
+    defined = (centred**2).sum(axis=0) > ROUNDING * square
     return Maps(values, count, defined, edges, x.isel(subject=0, drop=True), further)
 
 

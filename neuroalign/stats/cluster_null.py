@@ -71,7 +71,7 @@ def statistics(signs: np.ndarray, maps: Maps, statistic: str) -> np.ndarray:
 
 def clusters_of(values: np.ndarray, bar: np.ndarray | None, side: int, edges: np.ndarray | None) -> Clusters:
     """Return the clusters above the threshold, or (side -1) below its negative; masses are above 0."""
-    values = values if side > 0 else -values
+    values = side * values
     return find_clusters(values, values >= bar, edges)
 
 

@@ -49,7 +49,7 @@ def commonalities(scores: np.ndarray, n_sets: int) -> np.ndarray:
     if scores.shape[:1] != (len(unions),):
         raise ShapeError(f"{n_sets} sets have {len(unions)} unions; got scores of shape {scores.shape}.")
     row = {frozenset(union): values for union, values in zip(unions, scores, strict=True)}
-    row[frozenset()] = np.zeros(scores.shape[1:])
+    row[frozenset()] = 0.0
     every = frozenset(range(n_sets))
     found = np.zeros(scores.shape)
     for i, union in enumerate(all_unions(n_sets)):

@@ -264,8 +264,8 @@ def _measure(
             f"the window {start:g} to {stop:g} s holds {int(inside.sum())} of the times {times[0]:g} to "
             f"{times[-1]:g} s; at least 3 are needed."
         )
-    n_least = max(1, round(least / (times[1] - times[0])))
-    if not least >= 0 or n_least >= len(times):
+    n_least = max(1, round(least / (times[1] - times[0]))) if 0 <= least < np.inf else len(times)
+    if n_least >= len(times):
         raise InvalidValueError(f"least must be shorter than the courses, in seconds; got {least!r}.")
     bar = np.nan if threshold is None else float(threshold)
     return Measure(kind, times, inside, POLARITIES[polarity], fraction, bar, n_least, interpolate)

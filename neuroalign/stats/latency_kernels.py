@@ -95,7 +95,7 @@ def _fractional_area(waves: np.ndarray, how: Measure) -> tuple[np.ndarray, np.nd
     area = np.zeros_like(part)
     np.cumsum((part[:, 1:] + part[:, :-1]) / 2, axis=1, out=area[:, 1:])
     goal = how.fraction * area[:, -1]
-    after = np.minimum((area < goal[:, None]).sum(axis=1), len(times) - 1)
+    after = (area < goal[:, None]).sum(axis=1)
     found = area[:, -1] > 0
     time = _crossing(area, np.maximum(after - 1, 0), goal, times)
     return np.where(found, time, np.nan), np.full(len(waves), np.nan)

@@ -165,7 +165,7 @@ def standardized_draws(draws: np.ndarray) -> np.ndarray:
     mean = np.where(known, draws, 0.0).sum(axis=0) / np.maximum(count, 1)
     centred = np.where(known, draws - mean, 0.0)
     deviation = np.sqrt((centred**2).sum(axis=0) / np.maximum(count - 1, 1))
-    enough = (count > 1) & (deviation > 0)
+    enough = deviation > 0
     return np.where(known & enough, centred / np.where(enough, deviation, 1.0), np.nan)
 
 

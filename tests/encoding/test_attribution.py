@@ -268,3 +268,24 @@ def test_scores_without_unions_and_scores_that_cannot_be_split_are_refused():
         variance_partitioning([0.1, 0.2, 0.3])
     with pytest.raises(InvalidValueError, match=r"metric must be one of .*; got 'spearman'"):
         product_measure([[1.0], [2.0]], [[[1.0], [2.0]]], metric="spearman")
+
+
+def test_a_constant_prediction_explains_nothing_and_has_no_correlation():
+    y = np.array([[0.0], [2.0], [4.0]])
+    parts = np.stack([np.ones((3, 1)), np.full((3, 1), 0.5)])
+    shares, offset = product_measure(y, parts, intercept=1.5)
+    assert (shares.tolist(), offset.tolist()) == ([[0.0], [0.0]], [-3 / 8])
+    shares, offset = product_measure(y, parts, intercept=1.5, metric="pearson")
+    assert np.isnan(shares).all()
+    assert np.isnan(offset).all()
+
+
+@pytest.mark.parametrize("metric", ["r2", "pearson"])
+def test_a_constant_target_has_no_score_to_split(metric):
+    y = np.array([[1.0, 0.0], [1.0, 2.0], [1.0, 4.0]])
+    shares, offset = product_measure(y, y[None] * [1.0, 0.5] + [0.0, 1.0], metric=metric)
+    assert np.isnan(shares).tolist() == [[True, False]]
+    assert np.isnan(offset).tolist() == [True, False]
+    # Halves of the deviations -2, 0, 2: 1 less the squares of 1, 0 and 1 over 8; the means agree.
+    assert shares[0, 1] == pytest.approx({"r2": 0.75, "pearson": 1.0}[metric])
+    assert offset[1] == 0.0

@@ -201,3 +201,93 @@ def test_no_delay_no_volume_and_unknown_ways_are_refused(X, activations, words):
         encoding.to_trs(activations, words, [0.0, 2.0], tr=2.0, method="cubic")
     with pytest.raises(InvalidValueError, match=r"at must be one of .*; got 'end'"):
         encoding.to_trs(activations, words, [0.0, 2.0], tr=2.0, at="end")
+
+
+@pytest.mark.parametrize(("largest", "enough"), [(9, True), (10, False)])
+def test_a_run_needs_one_row_more_than_the_largest_delay(X, largest, enough):
+    if enough:
+        found = encoding.delay(X, [largest])
+        np.testing.assert_array_equal(found[[9, 19]], X[[0, 10]])
+        assert not found.values[np.r_[0:9, 10:19]].any()
+    else:
+        with pytest.raises(ShapeError, match="run 'a' has 10 rows, not more than the largest delay 10"):
+            encoding.delay(X, [largest])
+
+
+def at_moments(*onsets):
+    names = [f"w{i}" for i in range(len(onsets))]
+    values = xr.DataArray(2.0 ** np.arange(len(onsets))[:, None], dims=("stimulus", "unit"))
+    return values.assign_coords(stimulus=names), pd.DataFrame({"stimulus": names, "onset": onsets})
+
+
+@pytest.mark.parametrize("tr", [0.5, 2.0])
+def test_a_volume_begins_at_its_time_and_ends_before_the_next(tr, monkeypatch):
+    monkeypatch.setattr("neuroalign.encoding.downsampling.SLACK", 2.0**-30)
+    slack = tr * 2.0**-30
+    times = tr * np.array([0, 1, 4])
+    inside = at_moments(0.0, -slack, tr - 2 * slack, tr - slack, tr, 5 * tr - 2 * slack)
+    found = encoding.to_trs(*inside, times, tr=tr, method="sum")
+    assert found.values.ravel().tolist() == [1 + 2 + 4, 8 + 16, 32]
+    assert (found.attrs["n_outside"], found.attrs["n_empty"]) == (0, 0)
+    outside = at_moments(-2 * slack, 2 * tr - slack, 4 * tr - 2 * slack, 5 * tr - slack, 5 * tr)
+    found = encoding.to_trs(*outside, times, tr=tr, method="sum")
+    assert found.values.ravel().tolist() == [0, 0, 0]
+    assert (found.attrs["n_outside"], found.attrs["n_empty"]) == (5, 3)
+
+
+def test_rounding_of_a_moment_is_measured_in_volumes():
+    found = encoding.to_trs(*at_moments(1000 - 5e-7, 1000 - 5e-6), [0.0, 1000.0], tr=1000.0, method="sum")
+    assert found.values.ravel().tolist() == [2, 1]
+    found = encoding.to_trs(*at_moments(1e-3 - 5e-13, 1e-3 - 5e-12), [0.0, 1e-3], tr=1e-3, method="sum")
+    assert found.values.ravel().tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("method", ["lanczos", "lanczos-normalized", "sinc"])
+def test_filtered_features_equal_a_loop_over_volumes_and_words(method):
+    tr, times, onsets = 1.5, np.array([10.0, 11.5, 13.0, 16.0]), [9.0, 11.0, 11.2, 14.9, 30.0]
+    activations, words = at_moments(*onsets)
+    expected = []
+    for time in times:
+        x = (time + tr / 2 - np.array(onsets)) / tr
+        weights = np.sinc(x) * (1 if method == "sinc" else np.sinc(x / 3) * (np.abs(x) < 3))
+        total = weights.sum() if method == "lanczos-normalized" else 1.0
+        # The last volume has no word near it but one in a negative lobe.
+        expected.append(weights @ 2.0 ** np.arange(5) / total if total >= 0.05 else 0.0)
+    found = encoding.to_trs(activations, words, times, tr=tr, method=method)
+    np.testing.assert_allclose(found.values.ravel(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("method", "empty"), [("lanczos", 1), ("sinc", 0), ("sum", 1), ("lanczos-normalized", 1)]
+)
+def test_a_word_reaches_less_than_3_volumes(method, empty):
+    found = encoding.to_trs(*at_moments(7.0), [0.0, 2.0, 6.0], tr=2.0, method=method)
+    # Its middle is 3, 2 and 0 volumes away.
+    assert found.attrs["n_empty"] == empty + (method in ("sum", "lanczos-normalized"))
+    np.testing.assert_allclose(found.values.ravel(), [0, 0, 1], atol=1e-15)
+
+
+@pytest.mark.parametrize(("least", "empty"), [(1.0, False), (np.nextafter(1.0, 2.0), True)])
+def test_a_volume_of_just_the_least_weight_is_not_empty(least, empty, monkeypatch):
+    monkeypatch.setattr("neuroalign.encoding.downsampling.LEAST_WEIGHT", least)
+    found = encoding.to_trs(*at_moments(1.0), [0.0], tr=2.0, method="lanczos-normalized")
+    assert (found.values.tolist(), found.attrs["n_empty"]) == ([[0.0 if empty else 1.0]], int(empty))
+
+
+def test_volumes_may_be_a_millionth_too_near():
+    tr = 2.0
+    near = tr * (1 - 1e-6)
+    words = at_moments(1.0)
+    assert encoding.to_trs(*words, [0.0, near], tr=tr).values.tolist() == [[1.0], [0.0]]
+    assert encoding.to_trs(*words, [0.0, tr], tr=tr).values.tolist() == [[1.0], [0.0]]
+    with pytest.raises(InvalidValueError, match=r"got 0 and then 2 at position 1"):
+        encoding.to_trs(*words, [0.0, np.nextafter(near, 0)], tr=tr)
+    for first in (near, tr):
+        with pytest.raises(InvalidValueError, match=r"got 2 and then 3 at position 2"):
+            encoding.to_trs(*words, [0.0, first, 3.0], tr=tr)
+
+
+@pytest.mark.parametrize("tr", [0.0, -1.0, np.inf, np.nan])
+def test_volumes_without_a_length_are_refused(tr):
+    with pytest.raises(InvalidValueError, match="tr must be positive and finite"):
+        encoding.to_trs(*at_moments(1.0), [0.0], tr=tr)

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
 from neuroalign.encoding.diagnostics import diagnostics
@@ -134,3 +135,79 @@ def test_what_cannot_be_diagnosed_is_refused():
         diagnostics(LinearRegression(), X, Y)
     with pytest.raises(ShapeError, match="same rows; got 60 and 59"):
         diagnostics(RidgeCV(), X, Y[1:])
+
+
+class Scored(BaseEstimator):
+    """Has the scores of a table, a row an alpha; a tie goes to the larger alpha."""
+
+    def __init__(self, alphas, table=None, fit_intercept=True):
+        self.alphas, self.table, self.fit_intercept = alphas, table, fit_intercept
+
+    def fit(self, X, Y):
+        alphas = sorted(self.alphas, reverse=True)
+        scores = np.array([self.table[alpha] for alpha in alphas])
+        best = np.argmax(np.where(np.isnan(scores), -np.inf, scores), axis=0)
+        self.alpha_, self.cv_scores_ = np.array(alphas)[best], scores[best, np.arange(len(best))]
+        return self
+
+
+TABLE = {
+    1.0: [0.5, 0.25, np.nan, -1.0, 0.0],
+    2.0: [0.25, 0.25, np.nan, -0.5, -4.0],
+    4.0: [-1.0, 0.0, np.nan, -3.0, 0.0],
+}
+
+
+@pytest.mark.parametrize(("tolerance", "tied"), [
+    (0.0, [False, True, False, False, True]),
+    (0.4999, [False, True, False, False, True]),
+    (0.5, [True, True, False, True, True]),
+])  # fmt: skip
+def test_gaps_and_ties_by_hand(tolerance, tied):
+    X, Y = make(t=5)
+    found = diagnose(Scored([1.0, 2.0, 4.0], TABLE), X, Y, tie_tolerance=tolerance)
+    np.testing.assert_array_equal(found.gap, [0.25, 0.0, np.nan, 0.5, 0.0])
+    assert found.tied.values.tolist() == tied
+    assert found.alpha.values.tolist() == [1.0, 2.0, 4.0, 2.0, 4.0]
+    assert found.edge.values.tolist() == [-1, 0, 0, 0, 1]
+    assert found.attrs["tie_share"] == sum(tied) / 4
+    assert (found.attrs["edge_share_low"], found.attrs["edge_share_high"]) == (0.25, 0.25)
+    assert found.attrs["n_undefined"] == 1
+
+
+def test_one_alpha_has_no_edge_and_no_gap():
+    X, Y = make(t=5)
+    found = diagnostics(Scored([1.0], TABLE), X, Y, edge_tolerance=0.0)
+    assert found.edge.values.tolist() == [0] * 5
+    assert np.isnan(found.gap).all()
+    assert not found.tied.any()
+
+
+@pytest.mark.parametrize(("tolerance", "warned"), [(0.5, False), (0.4999, True)])
+def test_a_share_of_just_the_tolerance_at_the_edges_is_not_warned_of(tolerance, warned):
+    X, Y = make(t=5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        diagnostics(Scored([1.0, 2.0, 4.0], TABLE), X, Y, edge_tolerance=tolerance, tie_tolerance=None)
+    assert [str(each.message)[:52] for each in caught] == [
+        "of 4 targets 25% chose the smallest alpha of the gri"
+    ] * warned
+
+
+@pytest.mark.parametrize(("least", "rank"), [(4, 1), (8, 1), (8.000001, 2), (64, 2)])
+def test_the_rank_counts_singular_values_above_the_larger_size_times_rounding(least, rank):
+    X = np.zeros((8, 2))
+    X[0, 0], X[1, 1] = 2.0, 2 * least * np.finfo(float).eps
+    found = diagnose(Scored([1.0], TABLE, fit_intercept=False), X, make(8, t=5)[1], tie_tolerance=None)
+    assert found.attrs["rank"] == rank
+    assert found.attrs["condition_number"] == pytest.approx(1 if rank == 1 else X[0, 0] / X[1, 1])
+
+
+@pytest.mark.parametrize(("intercept", "condition"), [(True, 3.0), (False, 3 * np.sqrt(26))])
+def test_conditioning_is_of_the_features_that_are_fitted(intercept, condition):
+    # Columns of deviations 3 and 1; the mean of the first is 5 times its deviation, the last is constant.
+    signs = np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    X = np.column_stack([3 * (signs[:, 0] + 5), signs[:, 1], np.full(4, 7.0)])
+    found = diagnose(Scored([1.0], TABLE, fit_intercept=intercept), X, make(4, t=5)[1], tie_tolerance=None)
+    assert (found.attrs["rank"], found.attrs["n_constant_features"]) == (2, 1)
+    assert found.attrs["condition_number"] == pytest.approx(condition)

@@ -265,3 +265,32 @@ def test_neuroids_without_labels_are_taken_in_order_if_they_agree(X, Y, rng):
     moved = other.assign_coords(roi=("neuroid", ["L", "R", "R"]))
     with pytest.raises(LabelError, match="have neuroids with another 'roi'; give them 'neuroid' labels"):
         evaluate(LinearRegression(), X, bare, splits=SPLITS, Y_test=moved)
+
+
+def test_rows_that_no_fold_tests_are_left_out_of_the_predictions_and_counted(X, Y):
+    splits = [(np.arange(30, N), np.arange(10)), (np.arange(30), np.arange(30, 45))]
+    found = encoding.cross_validated_predictions(Ridge(1.0), X, Y, splits=splits, standardize=False)
+    assert (found.attrs["n_untested"], found.attrs["n_folds"], len(found)) == (35, 2, 25)
+    for k, (train, test) in enumerate(splits):
+        expected = Ridge(1.0).fit(X.values[train], Y.values[train]).predict(X.values[test])
+        np.testing.assert_allclose(found.values[found.fold == k], expected)
+        np.testing.assert_array_equal(found.time[found.fold == k], X.time[test])
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_units_of_features_change_no_score_once_they_are_standardised(X, Y, unit):
+    splits = contiguous_splits(N, 3)
+    before = evaluate(Ridge(10.0), X, Y, splits=splits)
+    np.testing.assert_allclose(
+        evaluate(Ridge(10.0), unit * X + 3 * unit, Y, splits=splits), before, rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize(("convention", "dims"), [("folds", ("fold", "neuroid")), ("pooled", ("neuroid",))])
+def test_a_score_has_a_fold_or_not(X, Y, convention, dims):
+    splits = [(np.arange(40), np.arange(40, N)), (np.arange(15, N), np.arange(15))]
+    found = evaluate(LinearRegression(), X, Y, splits=splits, convention=convention)
+    assert found.dims == dims
+    assert ("n_train" in found.coords) == (convention == "folds")
+    if convention == "folds":
+        assert (found.n_train.values.tolist(), found.n_test.values.tolist()) == ([40, 45], [20, 15])

@@ -79,6 +79,39 @@ def test_predictions_of_one_fit_equal_separate_fits(shape):
         np.testing.assert_allclose(path.coef([count] * 4), separate.coef_, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.parametrize("scale", [True, False])
+def test_scores_of_the_rows_are_those_of_scikit_learn_up_to_their_sign(shape, scale):
+    X, Y = make(*SHAPES[shape])
+    path = PLSPath.of(X, Y, 3, scale=scale)
+    theirs = peer(3, scale=scale).fit(X, Y).transform(X)
+    found = (X - X.mean(axis=0)) @ path.rotations
+    np.testing.assert_allclose(found * np.sign((found * theirs).sum(axis=0)), theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("of_x", [1e-9, 1e9])
+@pytest.mark.parametrize("of_y", [1e-9, 1e9])
+def test_units_change_nothing_where_columns_are_not_scaled(of_x, of_y):
+    X, Y = make(*SHAPES["tall"])
+    a = PLSCV(4, cv=None, scale=False).fit(X, Y)
+    b = PLSCV(4, cv=None, scale=False).fit(X * of_x, Y * of_y)
+    np.testing.assert_allclose(b.coef_, a.coef_ * of_y / of_x, rtol=1e-8)
+    np.testing.assert_allclose(b.predict(X * of_x), a.predict(X) * of_y, rtol=1e-8)
+    X[:, 6:] = X[:, :2] @ np.array([[1.0, 2.0], [3.0, -1.0]])
+    PLSCV(6, cv=None, scale=False).fit(X * of_x, Y * of_y)
+    with pytest.raises(InvalidValueError, match="rank is 6 at most"):
+        PLSCV(7, cv=None, scale=False).fit(X * of_x, Y * of_y)
+
+
+@pytest.mark.parametrize("of_y", [1e-9, 1.0, 1e9])
+def test_targets_that_are_explained_end_the_components_in_any_unit(of_y):
+    x = np.random.default_rng(1).standard_normal((60, 3))
+    x = np.linalg.qr(x - x.mean(axis=0))[0]
+    model = PLSCV(3, cv=None, scale=False).fit(x, 2 * of_y * x[:, :1])
+    assert (model.path_.loadings[:, 1:] == 0).all()
+    np.testing.assert_allclose(model.coef_, [[2 * of_y, 0, 0]], atol=1e-9 * of_y)
+
+
 def test_one_component_of_one_target_is_the_closed_form():
     X, Y = make(40, 6, t=1)
     x, y = X - X.mean(axis=0), Y[:, 0] - Y.mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from sklearn.linear_model import RidgeCV as SklearnRidgeCV
 from sklearn.preprocessing import StandardScaler
 
 from neuroalign import encoding
+from neuroalign.encoding.sphere_decoding import blocks
 from neuroalign.encoding.sphere_ridge import SphereRidge
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
-from neuroalign.stats import SCORES
+from neuroalign.stats import SCORES, fdr
 
 N_ROWS, N_NEUROIDS, N_CLASSES = 48, 14, 4
 RUN = np.repeat([1, 2, 3, 4], 12)
@@ -341,3 +343,134 @@ def test_a_series_is_decoded_in_folds_of_whole_stretches(responses, features):
     found = encoding.searchlight(X, Y, AROUND, splits=SPLITS)
     np.testing.assert_allclose(found, encoding.searchlight(features, responses, AROUND, splits=SPLITS))
     assert np.isfinite(found).any()
+
+
+# Limits and ties
+
+
+def linear(n_neuroids=5, n=12, t=2, seed=0):
+    """Return numbers to decode and responses, in rows whose names are not in order."""
+    rng = np.random.default_rng(seed)
+    rows = {"stimulus": [f"r{(7 * i) % n:02d}" for i in range(n)]}
+    X = xr.DataArray(rng.standard_normal((n, t)), dims=("stimulus", "feature"), coords=rows)
+    values = rng.standard_normal((n, n_neuroids)) + X.values @ rng.standard_normal((t, n_neuroids))
+    return X, xr.DataArray(values, dims=("stimulus", "neuroid"), coords=rows)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_least_number_of_neuroids_is_enough(size):
+    X, Y = linear()
+    around = [np.arange(k) for k in (1, 2, 3, 4, 0)]
+    splits = [(np.arange(6), np.arange(6, 12)), (np.arange(6, 12), np.arange(6))]
+    for direction in ("decode", "encode"):
+        found = encoding.searchlight(
+            X, Y, around, splits=splits, direction=direction, alphas=1.0, min_neuroids=size
+        )
+        known = np.isfinite(found.values if direction == "encode" else found.values[0])
+        assert known.tolist() == [k >= size for k in (1, 2, 3, 4, 0)]
+
+
+def test_two_classes_and_two_training_rows_are_enough():
+    # One neuroid, standardised on two training rows: -1 and 1; a test row goes to the nearer class.
+    label = xr.DataArray(list("abab"), dims="stimulus", coords={"stimulus": [0, 1, 2, 3]})
+    Y = xr.DataArray(
+        [[0.0, 1.0], [4.0, 1.0], [1.0, 1.0], [1.5, 2.0]],
+        dims=("stimulus", "neuroid"),
+        coords={"stimulus": [0, 1, 2, 3]},
+    )
+    found = encoding.searchlight(
+        label, Y, [[0], [0]], splits=[([0, 1], [2, 3])], alphas=1.0, min_neuroids=1, chunk=1
+    )
+    assert found.values.tolist() == [0.5, 0.5] and found.attrs["chance"] == 0.5
+    with pytest.raises(ShapeError, match="at least 2 training rows in every fold; got 1"):
+        encoding.searchlight(label, Y, [[0], [0]], splits=[([0], [2, 3])], alphas=1.0)
+
+
+def test_rows_of_folds_are_those_of_the_features_and_of_a_series_those_in_order_of_time(rng):
+    X, Y = linear()
+    around = [np.arange(3)] * 5
+    splits = [(np.arange(7), np.arange(7, 12)), (np.arange(5, 12), np.arange(5))]
+    found = encoding.searchlight(X, Y, around, splits=splits, alphas=2.0)
+    expected = []
+    for train, test in splits:
+        mean, sd = Y.values[train, :3].mean(axis=0), Y.values[train, :3].std(axis=0)
+        fitted = Ridge(2.0).fit((Y.values[train, :3] - mean) / sd, X.values[train])
+        predicted = fitted.predict((Y.values[test, :3] - mean) / sd)
+        expected.append(SCORES["pearson"](X.values[test], predicted))
+    np.testing.assert_allclose(found[:, 0], np.mean(expected, axis=0), atol=1e-10)
+    times = {"time": np.arange(12.0)}
+    x, y = (xr.DataArray(a.values, dims=("time", a.dims[1]), coords=times) for a in (X, Y))
+    order = rng.permutation(12)
+    np.testing.assert_allclose(
+        encoding.searchlight(x.isel(time=order), y, around, splits=splits, alphas=2.0), found, atol=1e-12
+    )
+
+
+def test_folds_without_a_score_are_left_out_and_features_without_any_are_nan():
+    X, Y = linear(t=3)
+    X[8:, 1], X[:, 2] = 0.5, 1.5
+    splits = [(np.arange(8), np.arange(8, 12)), (np.arange(4, 12), np.arange(4))]
+    around = [np.arange(3)] * 5
+    found = encoding.searchlight(X, Y, around, splits=splits, alphas=1.0)
+    one = encoding.searchlight(X, Y, around, splits=splits[1:], alphas=1.0)
+    np.testing.assert_allclose(found[1], one[1], atol=1e-12)
+    assert np.isnan(found[2]).all() and np.isfinite(found[:2]).all() and found.attrs["n_undefined"] == 5
+
+
+def test_adjusted_p_are_those_of_each_map(responses, features):
+    found = encoding.searchlight_tests(
+        features, responses, AROUND, splits=SPLITS, n=9, rng=np.random.default_rng(3), alphas=1.0
+    )
+    for p, adjusted in zip(found["p"].values, found["p_fdr"].values, strict=True):
+        np.testing.assert_allclose(adjusted, fdr(p), atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [10, 90])
+def test_a_block_of_spheres_takes_about_as_much_as_it_may(size):
+    n, trained = 60, [40, 45, 50]
+    folds = [(np.arange(k), np.arange(k, n)) for k in trained]
+    job = SimpleNamespace(around=[np.arange(size)] * 2000 + [np.empty(0)], folds=folds, n_rows=n)
+    sizes = [len(part) for part in blocks(job, None)]
+    # The responses thrice, what the folds keep of training rows twice, two Gram matrices: 8 bytes each.
+    rank = min(size, n)
+    one = 8 * (3 * size * n + 2 * rank * sum(trained) + rank * rank + n * n)
+    assert sizes[0] == (16 * 1024 * 1024) // one
+    assert set(sizes[:-1]) == {sizes[0]} and sum(sizes) == 2000
+    assert [len(part) for part in blocks(job, 900)] == [900, 900, 200]
+    assert next(blocks(job, 1)).tolist() == [0]
+
+
+@pytest.mark.parametrize(("n", "k"), [(6, 3), (6, 6), (6, 9)])
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+def test_sphere_ridge_is_ridge_below_at_and_above_as_many_neuroids_as_rows(n, k, unit):
+    rng = np.random.default_rng(0)
+    train, y = rng.standard_normal((2, n, k)) * unit, rng.standard_normal((n, 2))
+    train, y = train - train.mean(axis=1, keepdims=True), y - y.mean(axis=0)
+    test = rng.standard_normal((2, 4, k)) * unit
+    alphas = np.array([30.0, 0.5]) * unit**2
+    solved = SphereRidge.of(train, test)
+    slow = np.array(
+        [[Ridge(a).fit(x, y).predict(z) for x, z in zip(train, test, strict=True)] for a in alphas]
+    )
+    np.testing.assert_allclose(solved.operator(alphas[1]) @ y, slow[1], atol=1e-9)
+    predicted, best = solved.chosen(y, alphas)
+    errors = np.zeros((2, 2))
+    for a, alpha in enumerate(alphas):
+        for s, x in enumerate(train):
+            for i in range(n):
+                rest = np.arange(n) != i
+                errors[a, s] += (
+                    (Ridge(alpha).fit(x[rest], y[rest]).predict(x[i : i + 1])[0] - y[i]) ** 2
+                ).sum()
+    assert best.tolist() == errors.argmin(axis=0).tolist()
+    np.testing.assert_allclose(predicted, slow[best, np.arange(2)], atol=1e-9)
+
+
+@pytest.mark.parametrize("k", [2, 6])
+def test_spheres_that_do_not_vary_in_training_predict_the_mean(k):
+    y = np.array([[1.0], [-3.0], [2.0], [0.0]])
+    solved = SphereRidge.of(np.zeros((1, 4, k)), np.ones((1, 3, k)))
+    predicted, best = solved.chosen(y, np.array([10.0, 1.0]))
+    assert best.tolist() == [0]
+    np.testing.assert_allclose(predicted, np.zeros((1, 3, 1)), atol=1e-12)
+    np.testing.assert_allclose(solved.operator(2.0) @ y, np.zeros((1, 3, 1)), atol=1e-12)

@@ -83,6 +83,22 @@ def test_copies_of_a_band_and_perfect_bands_are_no_trouble():
     np.testing.assert_allclose(simplex_weights([[[1.0, -1.0], [-1.0, 1.0]]]), [[0.5, 0.5]], atol=1e-9)
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2], [2, 1, 0]], ids=str)
+def test_bands_enter_and_leave_whatever_their_order(order):
+    # Errors 2 u + z, u + v and u - 2 v of orthogonal u, v, z with squares of 1, 9 and 1: the first is the
+    # smallest and one begins with it; in the end 2 / 3 and 1 / 3 of the others leave u alone.
+    Q = np.array([[5.0, 2.0, 2.0], [2.0, 10.0, -17.0], [2.0, -17.0, 37.0]])
+    assert np.linalg.solve(Q, np.ones(3))[0] < 0
+    right = np.array([0.0, 2 / 3, 1 / 3])
+    found = simplex_weights(np.stack([Q[np.ix_(order, order)]] * 2 + [np.diag([1.0, 2.0, 2.0])]))
+    np.testing.assert_allclose(found, [right[order], right[order], [0.5, 0.25, 0.25]], atol=1e-12)
+
+
+def test_matrices_of_0_take_the_first_band_beside_others():
+    found = simplex_weights(np.stack([np.zeros((2, 2)), np.diag([1.0, 3.0]), np.diag([4.0, 1.0])]))
+    np.testing.assert_allclose(found, [[1, 0], [0.75, 0.25], [0.2, 0.8]], atol=1e-12)
+
+
 def test_scale_of_the_errors_changes_nothing(rng):
     Q = products(rng, 10, 4)
     for scale in (1e-200, 1e200):

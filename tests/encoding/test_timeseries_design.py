@@ -375,3 +375,23 @@ def test_a_border_that_lies_on_features_is_refused():
     wrong = X.drop_vars("story").assign_coords(story=("unit", ["s1", "s1", "s2"]))
     with pytest.raises(LabelError, match=r"X: story must be a coordinate of time; got \('unit',\)"):
         of(wrong, Y, border="story")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "kept"), [(19, 0, [19, 39, 59]), (0, 19, [0, 20, 40]), (9, 10, [9, 29, 49])]
+)
+def test_trimming_may_leave_one_row_of_a_run(first, last, kept):
+    X, Y = make()
+    found = of(X, Y).trim(first, last)
+    np.testing.assert_array_equal(found.X, X[kept])
+    np.testing.assert_array_equal(found.Y, Y[kept])
+    with pytest.raises(ShapeError, match=r"run 'a' has 20 rows, not more than the"):
+        of(X, Y).trim(first, last + 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rows"), [(0.0, 0), (1e-12, 0), (1.9, 1), (2.0, 1), (2.0 + 1e-10, 1), (2.1, 2), (6.0, 3)]
+)
+def test_the_purge_of_a_response_is_its_length_in_rows_rounded_up(seconds, rows):
+    design = of(*make(), hrf_seconds=seconds)
+    assert (design.purge, design.delay([0, 2]).purge) == (rows, rows + 2)

@@ -196,3 +196,54 @@ def test_a_journal_stays_with_its_partial_file_and_goes_without_it(tmp_path, who
     removed = files.remove_leftovers(tmp_path)
     assert removed == ([] if whole else [journal])
     assert sorted(tmp_path.iterdir()) == (sorted([journal, partial]) if whole else [])
+
+
+def test_what_is_missing_becomes_so_in_every_column_but_those_of_text(tmp_path):
+    rows = [
+        "all\tnumbers\twords\tplain\ttext",
+        "n/a\t1.5\ta\tx\tn/a",
+        "n/a\tn/a\tn/a\ty\tb",
+        "n/a\t-2\tNA\tz\t3",
+    ]
+    (tmp_path / "x.tsv").write_text("\n".join(rows) + "\n")
+    found = io.read_table(tmp_path / "x.tsv", text=("text",))
+    assert found["all"].isna().all()
+    np.testing.assert_array_equal(found["numbers"], [1.5, np.nan, -2])
+    assert found["words"].isna().tolist() == [False, True, False]
+    assert found["words"].dropna().tolist() == ["a", "NA"]
+    assert found["plain"].tolist() == ["x", "y", "z"] and found["text"].tolist() == ["n/a", "b", "3"]
+
+
+def test_leftovers_of_several_files_go_and_stay_each_by_itself(tmp_path):
+    names = {
+        "a": (".nc", ".journal"),  # stays: a partial file with its journal
+        "b": (".nc",),
+        "c": (".journal",),
+        "d": (".nc", ".tsv"),
+    }
+    for name, ends in names.items():
+        for end in ends:
+            (tmp_path / f"{files.PREFIX}{name}{files.SUFFIX}{end}").write_text("x")
+    removed = {path.name.removeprefix(files.PREFIX) for path in files.remove_leftovers(tmp_path)}
+    assert removed == {"b.partial.nc", "c.partial.journal", "d.partial.nc", "d.partial.tsv"}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_provenance_that_names_other_bytes_or_another_key_or_none(tmp_path):
+    path, about = tmp_path / "x.tsv", tmp_path / "x.provenance.json"
+    path.write_text("a\n1\n")
+    digest = io.file_digest(path)
+    for record, refused in (
+        ({"sha256": digest}, False),
+        ({"sha256": "0" * 64}, True),
+        ({"image_sha256": "0" * 64}, False),
+        ([1], False),
+    ):
+        io.write_json(record, about)
+        if refused:
+            with pytest.raises(
+                FileError, match=rf"x\.tsv is damaged .* {digest[:16]}\.\.\., expected 0{{16}}"
+            ):
+                io.read_table(path)
+        else:
+            assert io.read_table(path)["a"].tolist() == [1]

@@ -39,6 +39,9 @@ def heap(*items, size=SIZE):
         heap((0, SIZE - 16)),
         b"before" + heap((3, 1), (0, SIZE - 16 - 24)) + b"after",
         heap((0, SIZE - 16)) + heap((0, SIZE - 16)),
+        heap(size=16),  # a head and nothing else
+        heap((1, 0), size=32),  # an item of no bytes, up to the last one
+        heap((1, 8), (2, 1), (0, 16), size=16 + 24 + 24 + 16),
     ],
 )
 def test_whole_heaps_pass(content):
@@ -55,6 +58,8 @@ def test_whole_heaps_pass(content):
         (SIGNATURE + struct.pack("<QHHIQ", 40, 1, 0, 0, 9) + bytes(8), 16),  # 9 bytes take 16
         (SIGNATURE + struct.pack("<QHHIQ", 40, 1, 0, 0, 2**64 - 1) + bytes(8), 16),  # no wrapping around
         (SIGNATURE + struct.pack("<QHHIQ", 40, 0, 0, 0, 25) + bytes(8), 16),
+        (heap((1, 0), size=32)[:-8] + struct.pack("<Q", 1), 16),  # the last 16 bytes are an item too
+        (heap((1, 8), (2, 0), (0, 16), size=72)[:-8] + struct.pack("<Q", 17), 16 + 24 + 16),
         (heap((0, SIZE - 16))[:-1], 0),
         (SIGNATURE + b"\0" * 7, 0),
     ],

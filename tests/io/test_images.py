@@ -12,6 +12,7 @@ import xarray as xr
 from neuroalign import __version__, io
 from neuroalign.errors import FileError, InvalidValueError, LabelError, NeuroalignError, ShapeError
 from neuroalign.io import images
+from neuroalign.io.gifti import check_gifti
 
 AFFINE = np.array([[-3.1, 0.2, 0, 60], [0, 3.75, 0, -35], [0.1, 0, 4, 7], [0, 0, 0, 1.0]])
 SHAPE = (5, 4, 3)
@@ -311,3 +312,80 @@ def test_a_table_is_all_there_is_without_a_geometry(tmp_path):
 def test_a_map_with_the_name_of_a_coordinate_is_refused():
     with pytest.raises(LabelError, match="maps have the names of coordinates: 'i'"):
         images.map_table(volume_map().rename("i"))
+
+
+def test_the_provenance_tells_the_geometry_of_the_volume_and_of_the_surface(tmp_path):
+    for n_maps in (None, 2):
+        images.save_nifti(volume_map(n_maps), tmp_path / "map.nii")
+        about = io.read_json(tmp_path / "map.provenance.json")
+        assert about["shape"] == [5, 4, 3] and about["affine"] == AFFINE.tolist()
+    images.save_gifti(surface_map(), tmp_path / "map.gii", hemisphere="left")
+    about = io.read_json(tmp_path / "map.provenance.json")
+    assert about["hemisphere"] == "left" and about["n_vertices"] == 10
+
+
+@pytest.mark.parametrize("n_maps", [None, 2])
+def test_positions_of_what_is_read_are_those_of_the_affine(tmp_path, n_maps):
+    shape = SHAPE if n_maps is None else (*SHAPE, n_maps)
+    nib.save(
+        nib.Nifti1Image(np.arange(np.prod(shape), dtype=np.float32).reshape(shape), AFFINE),
+        tmp_path / "x.nii",
+    )
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[4, 3, 1] = mask[0, 2, 2] = True
+    for given, voxels in ((mask, [[0, 2, 2], [4, 3, 1]]), (None, np.argwhere(np.ones(SHAPE)))):
+        found = images.read_nifti(tmp_path / "x.nii", mask=given)
+        places = nib.affines.apply_affine(AFFINE.astype(np.float32), np.asarray(voxels))
+        np.testing.assert_array_equal(np.stack([found[name] for name in "ijk"], axis=1), voxels)
+        np.testing.assert_allclose(np.stack([found[name] for name in "xyz"], axis=1), places, rtol=1e-6)
+        assert found.attrs["shape"] == [5, 4, 3] and found["neuroid"].values[-1] == "-".join(
+            map(str, voxels[-1])
+        )
+
+
+def test_an_image_whose_file_holds_its_values_and_no_more_is_read_and_a_shorter_one_is_not(tmp_path):
+    """In a pair of files one has the header and the other the values alone."""
+    full = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
+    nib.save(nib.Nifti1Pair(full, AFFINE), tmp_path / "x.img")
+    assert (tmp_path / "x.img").stat().st_size == full.nbytes
+    np.testing.assert_array_equal(images.read_nifti(tmp_path / "x.img").values, full.ravel())
+    (tmp_path / "x.img").write_bytes(full.tobytes()[:-1])
+    said = r"x\.img is damaged or cut short: its header says \(5, 4, 3\), 240 bytes, which x\.img cannot hold"
+    with pytest.raises(FileError, match=said):
+        images.read_nifti(tmp_path / "x.img")
+
+
+def test_a_compressed_image_may_be_much_larger_than_its_file_but_not_without_limit(tmp_path):
+    nib.save(nib.Nifti1Image(np.zeros((40, 40, 40), dtype=np.float32), AFFINE), tmp_path / "x.nii.gz")
+    assert (tmp_path / "x.nii.gz").stat().st_size < 40**3 * 4 / 100
+    assert images.read_nifti(tmp_path / "x.nii.gz").sizes == {"neuroid": 40**3}
+    content = gzip.decompress((tmp_path / "x.nii.gz").read_bytes())
+    header = nib.Nifti1Header(content[:348])
+    header.set_data_shape((400, 400, 400))
+    (tmp_path / "x.nii.gz").write_bytes(gzip.compress(header.binaryblock + content[348:], mtime=0))
+    with pytest.raises(FileError, match=r"its header says \(400, 400, 400\), 256,000,000 bytes"):
+        images.read_nifti(tmp_path / "x.nii.gz")
+
+
+def test_maps_have_one_dim_or_two():
+    one = xr.DataArray([1.0, 2.0], dims="neuroid")
+    assert images.map_table(one).to_dict("list") == {"value": [1.0, 2.0]}
+    two = xr.DataArray(
+        [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dims=("time", "neuroid"), coords={"time": [0, 1, 5]}
+    )
+    for values in (two, two.T):
+        assert images.map_table(values).to_dict("list") == {"0": [1, 2], "1": [3, 4], "5": [5, 6]}
+    for wrong in (two.expand_dims("more"), one.rename(neuroid="unit"), one.values):
+        with pytest.raises(ShapeError, match=r"maps must be a DataArray \(neuroid,\) or \(any, neuroid\)"):
+            images.map_table(wrong)
+
+
+@pytest.mark.parametrize("dims", [0, 1, 6, 7])
+def test_an_array_of_gifti_has_six_dims_at_most(tmp_path, dims):
+    array = f'<DataArray Dimensionality="{dims}"/><Other Dimensionality="99" ExternalFileName="/etc/hosts"/>'
+    (tmp_path / "x.gii").write_text(f'<?xml version="1.0"?><GIFTI>{array}</GIFTI>')
+    if dims <= 6:
+        check_gifti(tmp_path / "x.gii")
+    else:
+        with pytest.raises(ValueError, match=r"an array has '7' dims; 6 are the most"):
+            check_gifti(tmp_path / "x.gii")

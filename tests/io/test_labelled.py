@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from neuroalign import io
 from neuroalign.errors import FileError, InvalidValueError
+from neuroalign.io import labelled
 
 
 def array(values=None):
@@ -153,3 +154,45 @@ def test_a_multiindex_and_foreign_values_are_refused(tmp_path):
     with pytest.raises(InvalidValueError, match="attributes must be plain values; got object"):
         io.save(array().assign_attrs(x=object()), tmp_path / "x.nc")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_text_may_take_as_much_as_is_allowed_and_not_a_byte_more(tmp_path, monkeypatch):
+    # 3 items as wide as the longest, of 3,000 letters, at 4 bytes a letter.
+    x, path = array().assign_coords(stimulus=["a", "b" * 3000, "c"]), tmp_path / "x.nc"
+    io.save(x, path)
+    size = path.stat().st_size
+    assert 4 * size > 12_000 and size < 36_000
+    said = r"'stimulus' has an item of 3,000 letters; 3 items as wide as that do not fit"
+    for n_bytes, times, refused in (
+        (36_000, 0, False),
+        (35_999, 0, True),
+        (0, -(-36_000 // size), False),
+        (0, 35_999 // size, True),
+    ):
+        monkeypatch.setattr(labelled, "WIDE_BYTES", n_bytes)
+        monkeypatch.setattr(labelled, "WIDE_TIMES", times)
+        if refused:
+            with pytest.raises(FileError, match=said):
+                io.load(path)
+        else:
+            xr.testing.assert_identical(without_provenance(io.load(path)), x)
+
+
+def test_text_that_is_no_unicode_is_shown_with_twenty_letters_on_either_side(tmp_path):
+    bad = "\udcff"
+    for before, after in ((30, 30), (20, 20), (3, 2), (0, 0)):
+        label = "a" * before + bad + "b" * after
+        with pytest.raises(InvalidValueError) as found:
+            io.save(xr.DataArray([label], dims="x", name="n"), tmp_path / "x.nc")
+        shown = ascii("a" * min(before, 20) + bad + "b" * min(after, 20))
+        assert str(found.value).split(" holds ")[1] == f"{shown}, which is no Unicode text."
+
+
+def test_an_index_of_one_level_is_stored_and_of_two_is_not(tmp_path):
+    one = pd.MultiIndex.from_arrays([[1, 2]], names=["a"])
+    two = pd.MultiIndex.from_arrays([[1, 2], [3, 4]], names=["a", "b"])
+    values = xr.DataArray([1.0, 2.0], dims="x", name="n")
+    io.save(values.assign_coords(x=one.get_level_values(0).to_numpy()), tmp_path / "x.nc")
+    assert io.load(tmp_path / "x.nc")["x"].values.tolist() == [1, 2]
+    with pytest.raises(InvalidValueError, match="is a MultiIndex; call reset_index first"):
+        io.save(values.assign_coords(xr.Coordinates.from_pandas_multiindex(two, "x")), tmp_path / "x.nc")

@@ -217,3 +217,66 @@ def test_errors_say_what_and_where(tmp_path, values, monkeypatch):
     with pytest.raises(FileError, match="the disk has 0 MB left"):
         write(tmp_path / "y.nc", values)
     assert [file.name for file in tmp_path.iterdir()] == ["x.nc"]
+
+
+def test_the_digest_of_values_does_not_depend_on_the_pieces_they_are_read_in(tmp_path, values, monkeypatch):
+    write(tmp_path / "at once.nc", values)
+    expected = layers_digest(tmp_path / "at once.nc")
+    for n_rows in (1, 4):
+        monkeypatch.setattr(room, "ROWS_AT_ONCE", n_rows)
+        write(tmp_path / "pieces.nc", values)
+        assert layers_digest(tmp_path / "pieces.nc") == expected
+        for name, block in values.items():
+            np.testing.assert_array_equal(read_layer(tmp_path / "at once.nc", name).values, block)
+        # The last row counts, too.
+        changed = {name: block.copy() for name, block in values.items()}
+        changed["model.layers.2"][5, 4] += 1
+        write(tmp_path / "pieces.nc", changed)
+        assert layers_digest(tmp_path / "pieces.nc") != expected
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_the_room_that_is_asked_for_is_that_of_the_dtype(tmp_path, monkeypatch, dtype):
+    free = 3 * 7 * np.dtype(dtype).itemsize + room.SPARE_BYTES
+    for less in (0, 1):
+        usage = type("Usage", (), {"free": free - less})()
+        monkeypatch.setattr(room.shutil, "disk_usage", lambda _, usage=usage: usage)
+        if less:
+            with (
+                pytest.raises(FileError, match=r"x\.nc needs 0 MB"),
+                layer_writer(tmp_path / "x.nc", {"a": 7}, np.arange(3), {}, dtype=dtype),
+            ):
+                pass
+        else:
+            with layer_writer(tmp_path / "x.nc", {"a": 7}, np.arange(3), {}, dtype=dtype):
+                pass
+
+
+@pytest.mark.parametrize("rows", [[-1], [0, 5, 6], [2, 1, 2], [-1, 0]])
+def test_rows_outside_or_twice_are_refused_and_all_others_taken(tmp_path, values, rows):
+    path = tmp_path / "x.nc"
+    with (
+        pytest.raises(ShapeError, match="rows must be distinct and below 6"),
+        layer_writer(path, WIDTHS, LABELS, {}) as writer,
+    ):
+        writer.write(np.array(rows), {name: block[: len(rows)] for name, block in values.items()})
+    with layer_writer(path, WIDTHS, LABELS, {}) as writer:
+        writer.write(np.array([], dtype=int), {name: block[:0] for name, block in values.items()})
+        writer.write(np.array([5, 0]), {name: block[[5, 0]] for name, block in values.items()})
+    found = read_layer(path, "model.layers.10").values
+    np.testing.assert_array_equal(found[[0, 5]], values["model.layers.10"][[0, 5]])
+    assert np.isnan(found[1:5]).all()
+
+
+def test_one_stimulus_of_one_unit_is_a_layer(tmp_path):
+    with layer_writer(tmp_path / "x.nc", {"a": 1}, np.array([7]), {}) as writer:
+        writer.write(np.array([0]), {"a": np.array([[2.5]])})
+    found = read_layer(tmp_path / "x.nc", "a")
+    assert found.values.tolist() == [[2.5]] and found["stimulus"].values.tolist() == [7]
+    with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as file:
+        assert file["a"].dims == ("stimulus", "unit")
+    with (
+        pytest.raises(ShapeError, match=r"stimuli must be labels \(n_stimuli,\); got shape \(1, 1\)"),
+        layer_writer(tmp_path / "y.nc", {"a": 1}, np.array([["s"]]), {}),
+    ):
+        pass

@@ -77,3 +77,13 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(FileError):
         io.read_manifest(tmp_path / "manifest.json")
+
+
+def test_an_empty_file_is_one_of_no_bytes(folder):
+    (folder / "set" / "a.txt").write_bytes(b"")
+    entry = manifest(folder, bytes=0)["set"]
+    assert entry.files["a.txt"].n_bytes == 0
+    assert io.verify_file(folder / "set", entry, "a.txt") == folder / "set" / "a.txt"
+    (folder / "set" / "a.txt").write_bytes(b"x")
+    with pytest.raises(FileError, match="has 1 bytes; 0 were expected"):
+        io.verify_file(folder / "set", entry, "a.txt")

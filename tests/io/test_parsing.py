@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from neuroalign.errors import FileError, LabelError
+from neuroalign.io import matlab
 from neuroalign.io.fif import check_fif
 from neuroalign.io.matlab import check_matlab
 from neuroalign.io.parsing import parsing, refuse_ragged
@@ -172,3 +173,164 @@ def test_compressed_fif_that_is_damaged_is_refused(tmp_path):
     (tmp_path / "x.fif.gz").write_bytes(b"\x1f\x8b\x08\x00damaged")
     with pytest.raises(FileError, match="damaged"):
         check_fif(tmp_path / "x.fif.gz")
+
+
+def test_the_byte_that_tags_lead_back_to_is_said(tmp_path):
+    """The first tag takes 20 bytes; its successor comes behind it, or where it says."""
+    (tmp_path / "x.fif").write_bytes(tags((4, 20), (8, 44), (-16, 0)))
+    with pytest.raises(FileError, match="its tags lead back to byte 44"):
+        check_fif(tmp_path / "x.fif")
+    (tmp_path / "x.fif").write_bytes(tags((4, 0), (8, 0), (0, 20)))
+    with pytest.raises(FileError, match="its tags lead back to byte 20"):
+        check_fif(tmp_path / "x.fif")
+
+
+def test_a_table_may_have_ten_thousand_columns():
+    refuse_ragged("\t".join(map(str, range(10_000))) + "\n", "x.tsv")
+
+
+@pytest.mark.parametrize(("n", "shown"), [(299, 299), (300, 300), (301, 300), (1000, 300)])
+def test_of_a_parser_that_says_much_three_hundred_letters_are_shown(n, shown):
+    with pytest.raises(FileError) as found, parsing("x"):
+        raise ValueError("y" * n)
+    assert str(found.value) == f"x: {'y' * shown}."
+
+
+# MATLAB, byte by byte
+
+MATRIX, CELL, STRUCT, OBJECT, CHAR, SPARSE, DOUBLE, FUNCTION, OPAQUE = 14, 1, 2, 3, 4, 5, 6, 16, 17
+NONE = struct.pack("<II", MATRIX, 0)  # an empty place of a cell
+
+
+def element(kind, content):
+    return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+
+def ints(*values):
+    return element(5, struct.pack(f"<{len(values)}i", *values))
+
+
+def matrix(kind, dims, *parts, flags=0):
+    body = element(6, struct.pack("<II", kind | flags, 0)) + ints(*dims) + element(1, b"x") + b"".join(parts)
+    return struct.pack("<II", MATRIX, len(body)) + body
+
+
+def opaque(inner, kind=OPAQUE):
+    if kind == FUNCTION:
+        return matrix(FUNCTION, (1, 1), inner)
+    if kind == CELL:
+        return matrix(CELL, (1, 1), inner)
+    if kind == STRUCT:
+        return matrix(STRUCT, (1, 1), ints(8), element(1, b"field".ljust(8, b"\0")), inner)
+    body = element(6, struct.pack("<II", OPAQUE, 0)) + b"".join(
+        element(1, text) for text in (b"x", b"MCOS", b"table")
+    )
+    body += inner
+    return struct.pack("<II", MATRIX, len(body)) + body
+
+
+NUMBER = matrix(DOUBLE, (1, 1), element(9, bytes(8)))
+
+
+def checked(tmp_path, *variables, order="<"):
+    mark = struct.pack(f"{order}H", 0x0100) + (b"IM" if order == "<" else b"MI")
+    (tmp_path / "x.mat").write_bytes(b"MATLAB 5.0".ljust(124) + mark + b"".join(variables))
+    check_matlab(tmp_path / "x.mat")
+
+
+def test_a_file_without_variables_and_one_of_a_single_number_pass(tmp_path):
+    checked(tmp_path)
+    checked(tmp_path, NUMBER)
+    checked(tmp_path, NUMBER, NUMBER)
+    checked(tmp_path, NONE)
+
+
+@pytest.mark.parametrize("kind", [OPAQUE, FUNCTION, CELL, STRUCT])
+def test_what_stands_in_one_another_may_be_so_deep_and_no_deeper(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(matlab, "DEEPEST", 3)
+    inside = NUMBER
+    for _ in range(3):
+        inside = opaque(inside, kind)
+        checked(tmp_path, inside)
+    with pytest.raises(FileError, match="cells or structs stand in one another more than 3 deep"):
+        checked(tmp_path, opaque(inside, kind))
+    # Side by side they are not in one another.
+    checked(tmp_path, matrix(CELL, (1, 5), *[opaque(NUMBER, kind)] * 5))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_a_cell_of_empty_places_takes_eight_bytes_a_place(tmp_path, n):
+    checked(tmp_path, matrix(CELL, (1, n), *[NONE] * n))
+    with pytest.raises(FileError, match=f"{n + 1} entries are promised, and the file ends before"):
+        checked(tmp_path, matrix(CELL, (1, n + 1), *[NONE] * n))
+    with pytest.raises(FileError, match="1000 entries are promised"):
+        checked(tmp_path, matrix(CELL, (10, 100), *[NONE] * n))
+
+
+@pytest.mark.parametrize(("longest", "n_fields"), [(1, 4), (2, 2), (4, 1), (8, 0)])
+def test_the_fields_of_a_struct_are_counted_by_the_length_of_their_names(tmp_path, longest, n_fields):
+    names = element(1, b"\0" * 4)
+    for kind, more in ((STRUCT, ()), (OBJECT, (element(1, b"class"),))):
+        checked(tmp_path, matrix(kind, (1, 2), *more, ints(longest), names, *[NONE] * (2 * n_fields)))
+        if n_fields:
+            with pytest.raises(FileError, match=f"{2 * n_fields} entries are promised"):
+                checked(
+                    tmp_path, matrix(kind, (1, 2), *more, ints(longest), names, *[NONE] * (2 * n_fields - 1))
+                )
+    for wrong in ((0,), (-1,), (4, 4), ()):
+        with pytest.raises(FileError, match="names of fields have the length"):
+            checked(tmp_path, matrix(STRUCT, (1, 1), ints(*wrong), names, NONE))
+
+
+@pytest.mark.parametrize("dims", [(1,), (), (-1, 2), (2, -1)])
+def test_a_matrix_has_two_dims_or_more_none_of_them_negative(tmp_path, dims):
+    with pytest.raises(FileError, match="a matrix has the dims"):
+        checked(tmp_path, matrix(DOUBLE, dims, element(9, bytes(8))))
+    checked(
+        tmp_path, matrix(DOUBLE, (0, 0), element(9, b"")), matrix(DOUBLE, (1, 1, 1), element(9, bytes(8)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "n"), [(DOUBLE, 0, 1), (DOUBLE, 0x800, 2), (SPARSE, 0, 3), (SPARSE, 0x800, 4)]
+)
+def test_a_matrix_has_as_many_parts_as_its_kind_needs(tmp_path, kind, flags, n):
+    part = element(9, bytes(8))
+    checked(tmp_path, matrix(CELL, (1, 2), matrix(kind, (1, 1), *[part] * n, flags=flags), NUMBER))
+    # One part less, and the next matrix of the cell stands in its place.
+    with pytest.raises(FileError, match="an element has the kind 14"):
+        checked(tmp_path, matrix(CELL, (1, 2), matrix(kind, (1, 1), *[part] * (n - 1), flags=flags), NUMBER))
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 5])
+def test_a_short_element_holds_four_bytes_at_most(tmp_path, n):
+    name = struct.pack("<I", n << 16 | 1) + b"abcd"
+    body = element(6, struct.pack("<II", DOUBLE, 0)) + ints(1, 1) + name + element(9, bytes(8))
+    variable = struct.pack("<II", MATRIX, len(body)) + body
+    if n <= 4:
+        checked(tmp_path, variable, NUMBER)
+    else:
+        with pytest.raises(FileError, match="an element of 5 bytes is cut short"):
+            checked(tmp_path, variable, NUMBER)
+
+
+def test_a_variable_and_an_element_end_where_the_file_ends_and_not_behind(tmp_path):
+    for short in (1, 8):
+        with pytest.raises(FileError, match=f"bytes are promised, and {len(NUMBER) - 8 - short} are there"):
+            checked(tmp_path, NUMBER[:-short])
+    longer = matrix(DOUBLE, (1, 1), struct.pack("<II", 9, 16) + bytes(8))
+    with pytest.raises(FileError, match="an element of 16 bytes is cut short"):
+        checked(tmp_path, longer)
+    with pytest.raises(FileError, match=rf"\(from byte {128 + len(NUMBER)} on\): a variable has the kind 9"):
+        checked(tmp_path, NUMBER, element(9, bytes(8)))
+
+
+def test_only_version_1_of_either_byte_order_is_looked_at(tmp_path):
+    wrong = element(9, bytes(8))
+    with pytest.raises(FileError, match="a variable has the kind 9"):
+        checked(tmp_path, wrong)
+    with pytest.raises(FileError, match="damaged MATLAB 5 file"):
+        checked(tmp_path, wrong, order=">")
+    for tail in (b"\x00\x02IM", b"\x02\x00MI", b"\x01\x00IM", b"\x00\x01MI", b"\x00\x01XX"):
+        (tmp_path / "x.mat").write_bytes(b"MATLAB 5.0".ljust(124) + tail + wrong)
+        check_matlab(tmp_path / "x.mat")

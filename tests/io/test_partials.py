@@ -8,7 +8,7 @@ import pytest
 
 from neuroalign.errors import FileError
 from neuroalign.io.layers import layer_writer, read_layer
-from neuroalign.io.partials import resumable
+from neuroalign.io.partials import Journal, resumable
 
 LABELS = np.array([f"s{i}" for i in range(6)])
 WIDTHS = {"h.0": 3, "h.1": 5}
@@ -98,3 +98,82 @@ def test_what_cannot_be_written_is_an_error_with_its_path(tmp_path):
         resumable(tmp_path / "file" / "x.nc", identity),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "hashed"),
+    [
+        ("x" * 197 + ".nc", False),
+        ("x" * 198 + ".nc", True),
+        ("é" * 98 + ".nc", False),
+        ("é" * 99 + ".nc", True),
+    ],
+    ids=["200 bytes", "201 bytes", "199 bytes", "201 bytes, 102 letters"],
+)
+def test_a_name_of_more_than_two_hundred_bytes_is_shortened_while_it_is_partial(tmp_path, name, hashed):
+    with resumable(tmp_path / name, "0" * 64) as (partial, journal):
+        inside = hashlib.sha256(name.encode()).hexdigest() if hashed else name
+        assert partial.name == f".neuroalign-{inside}.partial.nc" and not journal.begun
+        partial.write_bytes(b"rows")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, b"rows")]
+
+
+def test_a_journal_gives_back_what_was_noted_up_to_what_is_kept(tmp_path):
+    path, identity = tmp_path / "x.nc", "0" * 64
+
+    def block(work, identity=identity):
+        with pytest.raises(RuntimeError), resumable(path, identity) as (partial, journal):
+            partial.touch()
+            found = journal.begun, list(journal.batches), journal.frame
+            work(journal)
+            raise RuntimeError
+        return found
+
+    def first(journal):
+        journal.begin({"size": 3})
+        for k in range(4):
+            journal.note({"k": k})
+
+    notes = [{"k": k} for k in range(4)]
+    assert block(first) == (False, [], {})
+    assert block(lambda journal: journal.keep(3)) == (True, notes, {"size": 3})
+    assert block(lambda journal: journal.note({"k": 9})) == (True, notes[:3], {"size": 3})
+    assert block(lambda journal: journal.keep(1)) == (True, [*notes[:3], {"k": 9}], {"size": 3})
+    assert block(lambda journal: None) == (True, notes[:1], {"size": 3})
+    # Of another identity nothing is read, and where it begins anew nothing is left of the first.
+    assert block(lambda journal: journal.begin({}) or journal.note({"k": 7}), "1" * 64) == (False, [], {})
+    assert block(lambda journal: None, "1" * 64) == (True, [{"k": 7}], {})
+    assert block(lambda journal: journal.begin({})) == (False, [], {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def journal_of(content, path):
+    path.write_bytes(content)
+    with open(path, "rb") as file:
+        return Journal(file, "0" * 64)
+
+
+def test_a_sealed_journal_and_a_damaged_line_end_what_is_gone_on_with(tmp_path):
+    with open(tmp_path / "log", "w+b") as file:
+        journal = Journal(file, "0" * 64)
+        journal.begin({"size": 3})
+        journal.note({"k": 0})
+        journal.note({"k": 1})
+        whole = (tmp_path / "log").read_bytes()
+        journal.seal()
+        sealed = (tmp_path / "log").read_bytes()
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
+    assert len(ends) == 3 and sealed.startswith(whole) and sealed.count(b"\n") == 4
+    for content, n_batches in (
+        (whole, 2),
+        (whole[:-1], 1),
+        (whole[: ends[1]], 1),
+        (whole[: ends[1] - 2] + b"x" + whole[ends[1] - 1 :], 0),
+        (whole + b"more\n", 2),
+        (whole[: ends[0]], 0),
+    ):
+        found = journal_of(content, tmp_path / "other")
+        assert found.begun and found.frame == {"size": 3}
+        assert found.batches == [{"k": 0}, {"k": 1}][:n_batches]
+    for content in (b"", whole[3:], whole[ends[0] :], whole[: ends[0] - 1], sealed):
+        assert not journal_of(content, tmp_path / "other").begun

@@ -106,3 +106,45 @@ def test_cutting_needs_offsets_and_leaves_out_what_no_cut_makes_equal():
     with pytest.raises(InvalidValueError, match="needs a tokenizer with character offsets"):
         match_tokens(localizer(), Slow())
     assert set(match_tokens(localizer(), Slow(), how="subset")["stimulus"]) == {"s1", "n2"}
+
+
+@pytest.mark.parametrize("condition", ["false_belief", "false_photograph"])
+def test_two_stimuli_a_condition_are_enough_and_one_is_not(condition):
+    found = contrast_stimuli("theory_of_mind", own(2), column="kind")
+    assert found["stimulus"].tolist() == [
+        f"{c}-{i}" for c in ("false_belief", "false_photograph") for i in (0, 1)
+    ]
+    table = own(4)
+    few = table[(table["kind"] != condition) | (table["stimulus"] == f"{condition}-0")]
+    with pytest.raises(
+        InvalidValueError, match=f"condition '{condition}' has 1 stimuli; 2 or more are needed"
+    ):
+        contrast_stimuli("theory_of_mind", few, column="kind")
+    with pytest.raises(InvalidValueError, match=f"condition '{condition}' has 0 stimuli"):
+        contrast_stimuli("theory_of_mind", table[table["kind"] != condition], column="kind")
+
+
+@pytest.mark.parametrize("how", ["cut", "subset"])
+def test_a_third_condition_takes_no_part_in_matching(how):
+    more = [("f1", "rain", "filler", 1), ("f2", "gorp florp zek", "filler", 1), ("f3", "x", "filler", 2)]
+    table = pd.concat([pd.DataFrame(more, columns=localizer().columns), localizer()], ignore_index=True)
+    found = match_tokens(table, tokenizer(), how=how)
+    pd.testing.assert_frame_equal(found, match_tokens(localizer(), tokenizer(), how=how))
+    turned = match_tokens(table, tokenizer(), "nonword", "sentence", how=how)
+    pd.testing.assert_frame_equal(turned, found)
+
+
+def test_runs_are_matched_each_by_itself_and_a_table_without_runs_as_one():
+    """In run 1 alone "a" (1) would meet "blick" (5); over both runs it meets "z" (1)."""
+    rows = [
+        ("s1", "a", "sentence", 1),
+        ("n1", "blick", "nonword", 1),
+        ("s2", "rain falls", "sentence", 2),
+        ("n2", "z", "nonword", 2),
+    ]
+    table = pd.DataFrame(rows, columns=["stimulus", "text", "condition", "run"])
+    by_run = match_tokens(table, tokenizer())
+    assert by_run["text"].tolist() == ["a", "b", "r", "z"] and by_run["n_tokens"].tolist() == [1] * 4
+    whole = match_tokens(table.drop(columns="run"), tokenizer())
+    # Five tokens of "rain falls" end in a blank, so that four are left.
+    assert whole["text"].tolist() == ["a", "blic", "rain", "z"] and whole["n_tokens"].tolist() == [1, 4, 4, 1]

@@ -8,6 +8,7 @@ from scipy import stats as scipy_stats
 
 from neuroalign import localization as loc
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
+from neuroalign.schema import make_mask
 
 
 def table(n_runs=4, per_run=6):
@@ -366,3 +367,269 @@ def test_magnitude_of_sites_and_of_nothing(rng):
     assert set(found["site"].values) == {"mlp_out"}
     with pytest.raises(ShapeError, match="activations have no layer"):
         loc.unit_magnitude({})
+
+
+def small(values):
+    """One layer; rows p0, p1, ... are positive and n0, n1, ... negative."""
+    n_positive = [len(side) for side in values]
+    names = [[f"{side}{i}" for i in range(n)] for side, n in zip("pn", n_positive, strict=True)]
+    data = np.concatenate([np.asarray(side, dtype=float) for side in values])
+    coords = {"stimulus": [*names[0], *names[1]]}
+    return {"l": xr.DataArray(data, dims=("stimulus", "unit"), coords=coords)}, *names
+
+
+class TestSmallestContrast:
+    def test_two_stimuli_a_side_give_the_numbers_by_hand(self):
+        # Means 2 and 0 and sums of squares 2 and 8: t = 2 / sqrt(1 + 4) and d = 2 / sqrt(10 / 2).
+        activations, positive, negative = small(([[1.0], [3.0]], [[-2.0], [2.0]]))
+        found = loc.localize(activations, positive, negative, k=1)
+        assert float(found["t"][0]) == pytest.approx(2 / np.sqrt(5))
+        assert float(found["d"][0]) == pytest.approx(2 / np.sqrt(5))
+        assert (found.attrs["n_positive"], found.attrs["n_negative"]) == (2, 2)
+        sizes = loc.effect_sizes(activations, positive, negative)
+        assert float(sizes["d"][0]) == pytest.approx(2 / np.sqrt(5))
+        assert sizes["low"][0] < sizes["d"][0] < sizes["high"][0]
+
+    @pytest.mark.parametrize("short", [0, 1])
+    def test_one_stimulus_a_side_is_refused(self, short):
+        sides = [np.arange(6.0).reshape(3, 2), -(np.arange(6.0).reshape(3, 2) ** 2)]
+        sides[short] = sides[short][:1]
+        activations, positive, negative = small(sides)
+        name = ("positive", "negative")[short]
+        for function in (loc.localize, loc.effect_sizes):
+            with pytest.raises(ShapeError, match=f"2 rows or more a side; got 1 {name} stimuli"):
+                function(activations, positive, negative)
+
+    @pytest.mark.parametrize(("counts", "refused"), [((2, 2), False), ((1, 2), True), ((2, 1), True)])
+    def test_moments_of_two_stimuli_have_an_effect_size_and_of_one_none(self, counts, refused):
+        activations, positive, negative = small(([[1.0], [3.0]], [[-2.0], [2.0]]))
+        positive, negative = positive[: counts[0]], negative[: counts[1]]
+        labels = {"stimulus": [*positive, *negative], "condition": ["a"] * counts[0] + ["b"] * counts[1]}
+        moments = loc.group_moments(activations, pd.DataFrame(labels))
+        if refused:
+            with pytest.raises(ShapeError, match=f"got {counts[0]} and {counts[1]}"):
+                loc.effect_sizes(moments, "a", "b")
+        else:
+            assert float(loc.effect_sizes(moments, "a", "b")["d"][0]) == pytest.approx(2 / np.sqrt(5))
+
+    def test_hedges_factor_is_of_all_stimuli_less_two(self):
+        # 2 degrees of freedom: the factor is 1 / sqrt(pi).
+        activations, positive, negative = small(([[1.0], [3.0]], [[-2.0], [2.0]]))
+        plain, fair = (loc.effect_sizes(activations, positive, negative, hedges=h) for h in (False, True))
+        for name in ("d", "low", "high"):
+            assert float(fair[name][0]) == pytest.approx(float(plain[name][0]) / np.sqrt(np.pi))
+
+    @pytest.mark.parametrize("scale", [1e-9, 1e9])
+    @pytest.mark.parametrize("absolute", [False, True])
+    def test_the_unit_of_the_activations_changes_nothing(self, rng, scale, absolute):
+        sides = rng.standard_normal((5, 8)) + 0.5, rng.standard_normal((3, 8)) - 0.2
+        activations, positive, negative = small(sides)
+        scaled = {"l": activations["l"] * scale}
+        found, other = (
+            loc.localize(x, positive, negative, k=3, absolute=absolute) for x in (activations, scaled)
+        )
+        for name in ("t", "p", "d"):
+            np.testing.assert_allclose(other[name].values, found[name].values, rtol=1e-9)
+        x, y = (np.abs(side) if absolute else side for side in sides)
+        expected = scipy_stats.ttest_ind(x, y, equal_var=False).statistic
+        np.testing.assert_allclose(other["t"].values, expected, rtol=1e-9)
+        assert other["mask"].values.nonzero()[0].tolist() == np.sort(np.argsort(-expected)[:3]).tolist()
+
+
+def test_different_numbers_of_units_have_no_t(rng):
+    with pytest.raises(ShapeError, match=r"same units; got \(4, 3\) and \(4, 2\)"):
+        loc.welch_t(rng.standard_normal((4, 3)), rng.standard_normal((4, 2)))
+
+
+class TestSelectionAtItsLimits:
+    @pytest.mark.parametrize(
+        ("p", "q", "expected"), [(0.25, 0.25, True), (0.25, 0.125, False), (0.125, 0.25, True)]
+    )
+    def test_a_rate_that_is_met_exactly_selects(self, p, q, expected):
+        assert loc.select_units(np.array([1.0]), p=np.array([p]), q=q).tolist() == [expected]
+
+    @pytest.mark.parametrize(("t", "expected"), [(1e-300, True), (0.0, False), (-1e-300, False)])
+    def test_the_rate_takes_units_above_zero_only(self, t, expected):
+        assert loc.select_units(np.array([t]), p=np.array([0.001]), q=0.5).tolist() == [expected]
+
+    def test_layers_of_unequal_sizes_each_give_their_share_wherever_their_units_stand(self):
+        layer = np.array(list("abbabbbcbabb"))  # 3 of a, 8 of b, 1 of c
+        t = np.array([3.0, 1, 2, 9, 8, 7, 6, -5, 5, 1, 4, 3])
+        chosen = loc.select_units(t, layer=layer, fraction_per_layer=0.5)
+        # round(1.5) = 2 of a, 4 of b, and at least 1 of c.
+        assert chosen.nonzero()[0].tolist() == [0, 3, 4, 5, 6, 7, 8]
+
+    @pytest.mark.parametrize(
+        ("fraction", "n"), [(1.0, 7), (0.5, 4), (0.3, 2), (0.01, 1), (1e-9, 1)], ids=lambda x: str(x)
+    )
+    def test_a_fraction_is_rounded_and_one_unit_at_least(self, fraction, n):
+        t = np.array([0.0, 6, -1, 5, 2, 4, -3])
+        expected = np.sort(np.argsort(-t, kind="stable")[:n]).tolist()
+        assert loc.select_units(t, fraction=fraction).nonzero()[0].tolist() == expected
+
+    @pytest.mark.parametrize("rule", [{"fraction": 1.0001}, {"fraction": -0.5}, {"fraction_per_layer": 0.0}])
+    def test_a_share_outside_its_limits_is_refused(self, rule):
+        with pytest.raises(InvalidValueError, match=rf"{next(iter(rule))} must be in \(0, 1\]"):
+            loc.select_units(np.ones(3), layer=np.array(list("aab")), **rule)
+
+    @pytest.mark.parametrize("q", [0.0, 1.0])
+    def test_a_rate_of_nothing_or_of_all_is_refused(self, q):
+        with pytest.raises(InvalidValueError, match="q must be between 0 and 1"):
+            loc.select_units(np.ones(1), p=np.ones(1), q=q)
+
+    def test_as_many_units_as_are_defined_can_be_taken_and_one_more_cannot(self):
+        t = np.array([np.nan, -2.0, 0.0, np.nan, 5.0])
+        assert loc.select_units(t, k=3).tolist() == [False, True, True, False, True]
+        with pytest.raises(
+            InvalidValueError, match="k must be from 1 to the 3 units with a defined t; got 4"
+        ):
+            loc.select_units(t, k=4)
+
+
+def mask_of(chosen, layer):
+    layer = np.array(list(layer))
+    index = np.array([np.sum(layer[:i] == name) for i, name in enumerate(layer)])
+    return make_mask(np.array(chosen, dtype=bool), layer=layer, site="block", index=index)
+
+
+class TestControlsAtTheirLimits:
+    @pytest.mark.parametrize("kind", ["uniform", "layer-matched"])
+    def test_just_enough_units_outside_are_all_taken_and_one_less_is_refused(self, rng, kind):
+        enough = mask_of([1, 0, 0, 1, 1, 0], "aabbbb")
+        drawn = loc.random_masks(enough, kind, 2, rng=rng)
+        assert (drawn.values == ~enough.values).all()
+        short = mask_of([1, 0, 1, 1, 1, 0], "aabbbb")
+        with pytest.raises(
+            InvalidValueError, match=r"\d random units were asked for in .*, but only \d are left"
+        ):
+            loc.random_masks(short, kind, 2, rng=rng)
+
+    def test_layers_of_unequal_sizes_keep_their_numbers(self, rng):
+        mask = mask_of([1, 0, 0, 1, 0, 0, 1, 0, 0], "abababbbb")
+        drawn = loc.random_masks(mask, "layer-matched", 30, rng=rng)
+        inside = mask["layer"].values == "a"
+        assert (drawn.values[:, inside].sum(axis=1) == 1).all()
+        assert (drawn.values[:, ~inside].sum(axis=1) == 2).all()
+        assert not (drawn.values & mask.values).any()
+        # Every unit that is free is drawn at some time.
+        assert (drawn.values.any(axis=0) == ~mask.values).all()
+
+    @pytest.mark.parametrize(
+        ("other", "alone"),
+        [(2.0, False), (0.5, False), (2.001, True), (0.499, True), (1.0, False), (0.0, True)],
+    )
+    def test_a_unit_is_matched_up_to_exactly_a_factor_of_two_in_its_own_layer(self, other, alone):
+        mask = mask_of([1, 0, 0, 0], "aabb")
+        magnitude = mask.copy(data=np.array([1.0, other, 1.0, 1.0]))
+        assert loc.unmatched_units(mask, magnitude).values.tolist() == [alone, False, False, False]
+
+    @pytest.mark.parametrize("selected", [0.0, 1.0])
+    def test_a_silent_unit_is_matched_by_a_silent_one_only(self, rng, selected):
+        mask = mask_of([1, 0, 0], "aaa")
+        magnitude = mask.copy(data=np.array([selected, 0.0, 1.0]))
+        drawn = loc.random_masks(mask, "norm-matched", 5, rng=rng, magnitude=magnitude)
+        assert drawn["n_unmatched"].values.tolist() == [0] * 5
+        expected = [False, True, False] if selected == 0 else [False, False, True]
+        assert (drawn.values == expected).all()
+        assert not loc.unmatched_units(mask, magnitude).any()
+
+    def test_partners_are_among_the_ten_nearest_and_no_partner_serves_twice(self, rng):
+        # 12 free units at growing distance: the two farthest are never drawn for the one selected unit.
+        mask = mask_of([1] + [0] * 12, "a" * 13)
+        magnitude = mask.copy(data=np.array([1.0, *(1 + 0.01 * np.arange(1, 13))]))
+        drawn = loc.random_masks(mask, "norm-matched", 200, rng=rng, magnitude=magnitude)
+        assert drawn.values.any(axis=0).nonzero()[0].tolist() == list(range(1, 11))
+        two = mask_of([1, 1, 0], "aaa")
+        drawn = loc.random_masks(two, "norm-matched", 4, rng=rng, magnitude=two.copy(data=np.ones(3)))
+        assert (drawn.values == [False, False, True]).all()
+        assert drawn["n_unmatched"].values.tolist() == [1] * 4
+
+    def test_an_outlier_is_above_the_factor_times_the_median_of_its_layer(self):
+        # Medians 1 and 10: exactly 6 times is no outlier.
+        mask = mask_of([0] * 8, "aaaabbbb")
+        magnitude = mask.copy(data=np.array([1.0, 1.0, 6.0, 0.5, 10, 10, 60.5, 0]))
+        assert loc.outlier_units(magnitude).values.nonzero()[0].tolist() == [6]
+        assert loc.outlier_units(magnitude, factor=5.5).values.nonzero()[0].tolist() == [2, 6]
+        found = loc.outlier_units(magnitude, factor=1.001)
+        assert found.attrs["outlier_factor"] == 1.001 and found.values.nonzero()[0].tolist() == [2, 6]
+
+
+@pytest.mark.parametrize(
+    ("level", "low", "high"), [(0.95, [2 / 6, 0.0], [4 / 6, 1.0]), (0.5, [3 / 6, 0.5], [3 / 6, 0.5])]
+)
+def test_layer_profile_of_unequal_layers_is_hypergeometric_by_hand(level, low, high):
+    # 4 of 8 units, 6 in layer a: a random mask has 2, 3 or 4 of them with 15, 40 and 15 of 70.
+    found = loc.layer_profile(mask_of([1, 0, 1, 1, 0, 0, 1, 0], "aabaaaab"), level=level)
+    assert found["layer"].values.tolist() == ["a", "b"]
+    assert found["n"].values.tolist() == [3, 1]
+    assert found["share"].values.tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(found["low"], low)
+    np.testing.assert_allclose(found["high"], high)
+
+
+def test_two_runs_give_held_out_numbers_by_hand_and_the_third_condition_takes_no_part():
+    # Run 0 selects unit 0 and run 1 unit 1; each is measured on the run that did not select it.
+    values = {
+        ("a", 0): [[5.0, 1.0], [7.0, 3.0]],
+        ("b", 0): [[0.0, 0.0], [2.0, 4.0]],
+        ("a", 1): [[1.0, 6.0], [3.0, 9.0]],
+        ("b", 1): [[2.0, 1.0], [0.0, 2.0]],
+        ("c", 1): [[99.0, 99.0], [98.0, -99.0]],
+    }
+    rows = [(f"{c}{r}{i}", c, r) for c, r in values for i in range(2)]
+    stimuli = pd.DataFrame(rows, columns=["stimulus", "condition", "run"])
+    data = xr.DataArray(
+        np.concatenate([np.array(x) for x in values.values()]),
+        dims=("stimulus", "unit"),
+        coords={"stimulus": stimuli["stimulus"].to_numpy()},
+    )
+    found = loc.cross_validated_selectivity({"l": data}, stimuli, "a", "b", k=1)
+    assert found["mask"].values.tolist() == [[False, True], [True, False]]
+    assert found["n_selected"].values.tolist() == [1, 1]
+    np.testing.assert_allclose(found["difference"].values, [[5.0, 0.0], [1.0, 6.0]])
+    np.testing.assert_allclose(found["mask_difference"].values, [0.0, 1.0])
+    difference = found.sel(quantity="difference")
+    assert float(difference["mean"]) == 0.5
+    # Student's interval of two runs: mean -+ t(0.975, 1) * |x0 - x1| / 2.
+    half = scipy_stats.t.ppf(0.975, 1) * np.array([4.0, 6.0]) / 2
+    np.testing.assert_allclose(difference["unit_mean"], [3.0, 3.0])
+    np.testing.assert_allclose(difference["unit_low"], 3.0 - half)
+    np.testing.assert_allclose(difference["unit_high"], 3.0 + half)
+    # Of the one split, run 0 selects and run 1 measures: one run has a mean and no interval.
+    assert (
+        float(difference["split_mean"]) == 1.0
+        and np.isnan(difference["low"])
+        and np.isnan(difference["high"])
+    )
+
+
+def test_run_in_which_a_unit_is_constant_is_left_out_of_its_interval(rng):
+    stimuli = table(n_runs=4, per_run=3)
+    activations = planted(stimuli, rng, n_units=6, layers=("l0",), n_planted=1)
+    out = (stimuli["run"] == 2).to_numpy()
+    activations["l0"][out, 4] = 1.0
+    found = loc.cross_validated_selectivity(activations, stimuli, "sentence", "nonword", k=2, level=0.8)
+    d = found["d"].values[[0, 1, 3], 4]
+    assert np.isnan(found["d"].values[2, 4])
+    interval = scipy_stats.t.interval(0.8, 2, d.mean(), scipy_stats.sem(d))
+    at = found.sel(quantity="d").isel(unit=4)
+    assert float(at["unit_mean"]) == pytest.approx(d.mean())
+    assert (float(at["unit_low"]), float(at["unit_high"])) == pytest.approx(interval)
+    activations["l0"][:, 4] = 1.0
+    found = loc.cross_validated_selectivity(activations, stimuli, "sentence", "nonword", k=2)
+    assert np.isnan(
+        found[["unit_mean", "unit_low", "unit_high"]].isel(unit=4).sel(quantity="d").to_array()
+    ).all()
+
+
+def test_magnitude_weighs_stimuli_and_not_conditions():
+    values = np.array([[1.0, -2.0], [3.0, 2.0], [-8.0, 8.0]])
+    array = xr.DataArray(values, dims=("stimulus", "unit"), coords={"stimulus": list("abc")})
+    stimuli = pd.DataFrame({"stimulus": list("abc"), "condition": ["x", "x", "y"]})
+    moments = loc.group_moments({"l": array}, stimuli)
+    assert loc.unit_magnitude(moments).values.tolist() == [4.0, 4.0]
+    # A condition of which nothing was read has no mean and does not count.
+    none = moments.isel(group=[1]).copy(deep=True)
+    none["n"][:], none["mean"][:], none["m2"][:], none["mean_abs"][:] = 0, np.nan, 0.0, np.nan
+    both = xr.concat([moments, none], dim="group")
+    assert loc.unit_magnitude(both).values.tolist() == [4.0, 4.0]

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -164,3 +166,93 @@ def test_outliers_can_be_kept_out_of_the_controls(rng):
         lambda m: float(m.values[20]), mask, 20, rng, exclude=outliers, kind="uniform", progress=False
     )
     assert not found["null"].values.any()
+
+
+def exactly(rows, **coords):
+    """Scores (mask, item) as given, one group of items unless ``coords`` say otherwise."""
+    values = np.array(list(rows.values()), dtype=float)
+    about = {"paradigm": ("item", ["p"] * values.shape[1]), **coords}
+    coords = {"mask": list(rows), "item": np.arange(values.shape[1]), **about}
+    return xr.DataArray(values, dims=("mask", "item"), coords=coords, attrs={"outcome": "mean"})
+
+
+def test_two_items_are_enough_for_an_interval_and_a_p(rng):
+    # Means of two draws from losses of 1 and 3 are -3, -2 and -1; signs turn the mean to -+1 and -+2.
+    found = lesion_effects_by(exactly({"intact": [5, 9], "a": [4, 6]}), ["a"], rng=rng).iloc[0]
+    assert (found["n_items"], found["intact"], found["score"], found["effect"]) == (2, 7.0, 5.0, -2.0)
+    assert (found["low"], found["high"]) == (-3.0, -1.0)
+    assert found["p"] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("loss", "p"), [([1, 2, 4], 2 / 8), ([1, 2, 4, 0], 4 / 16), ([1, 2, -4], 1), ([0.5, 2, -4, 8], 10 / 16)]
+)
+def test_p_of_a_few_items_is_that_of_all_flips_of_their_signs(rng, loss, p):
+    change = -np.array(loss, dtype=float)
+    assert _flipped(change) == p
+    scores = exactly({"intact": np.full(change.size, 9.0), "a": 9 + change})
+    found = lesion_effects_by(scores, ["a"], rng=rng, n_bootstrap=2).iloc[0]
+    assert found["p"] == pytest.approx(p, abs=0.04)
+
+
+def _flipped(change):
+    signs = np.array(np.meshgrid(*[[-1, 1]] * change.size)).reshape(change.size, -1)
+    null = change @ signs / change.size
+    return min(1.0, 2 * min(np.mean(null <= change.mean()), np.mean(null >= change.mean())))
+
+
+def test_each_group_has_its_own_items_and_controls(rng):
+    scores = exactly(
+        {"intact": [1, 2, 3, 4, 5], "a": [0, 2, 2, 1, 1], "r0": [1, 2, 3, 0, 1], "r1": [0, 0, 0, 4, 5]},
+        paradigm=("item", ["p", "q", "p", "q", "q"]),
+    )
+    found = lesion_effects_by(scores, ["a"], rng=rng, controls={"u": ["r0", "r1"]}, n_bootstrap=10)
+    assert found["n_items"].tolist() == [2, 3]
+    np.testing.assert_allclose(found["intact"], [2.0, 11 / 3])
+    np.testing.assert_allclose(found["effect"], [-1.0, -7 / 3])
+    np.testing.assert_allclose(found["score"], [1.0, 4 / 3])
+    # Of p: the controls lose 0 and 2; of q: 8/3 and 2/3; one of each pair loses as much.
+    np.testing.assert_allclose(found["p_u"], [2 / 3, 2 / 3])
+
+
+def test_double_dissociation_of_unequal_tasks_by_hand(rng):
+    a = exactly({"intact": [4, 6], "x": [1, 2], "y": [4, 5]})
+    b = exactly({"intact": [2, 4, 9], "x": [2, 3, 7], "y": [0, 1, 2]})
+    found = double_dissociation(a, b, ["x", "y"], rng=rng, n_bootstrap=200, n_permutations=3999)
+    spread = np.sqrt(2.0), np.sqrt(13.0)  # of the intact scores, around 5 and around 5
+    of_a, of_b = np.array([-3.0, -3.0]) / spread[0], np.array([2.0, 2.0, 5.0]) / spread[1]
+    np.testing.assert_allclose(found["difference"], [of_a.mean(), of_b.mean()])
+    assert float(found["interaction"]) == pytest.approx(of_a.mean() - of_b.mean())
+    np.testing.assert_allclose(
+        found["effect"], [[-3.5 / spread[0], -1 / spread[1]], [-0.5 / spread[0], -4 / spread[1]]]
+    )
+    assert found.attrs["n_items"] == [2, 3] and found.attrs["standardised"]
+    # Of the 10 ways to take two of five items for task a, one has an interaction this low: the items' own.
+    pooled = [*of_a, *of_b]
+    null = [np.mean([pooled[i] for i in c]) for c in itertools.combinations(range(5), 2)]
+    assert np.mean(np.array(null) <= of_a.mean() + 1e-12) == 0.1
+    assert float(found["p"]) == pytest.approx(0.2, abs=0.03)
+    assert float(found["difference_high"][0]) < 0 < float(found["difference_low"][1])
+    assert bool(found["is_double"])
+
+
+@pytest.mark.parametrize("masks", [["x"], ["x", "x"], ["x", "y", "x"]])
+def test_double_dissociation_is_of_two_masks(rng, masks):
+    a = exactly({"intact": [4, 6], "x": [1, 2], "y": [4, 5]})
+    with pytest.raises(InvalidValueError, match="a double dissociation is of two masks"):
+        double_dissociation(a, a, masks, rng=rng)
+
+
+def test_one_random_mask_has_a_p_and_no_z(rng):
+    values = iter([2.0, 1.0])
+    found = mask_alignment(lambda _: next(values), mask_of(), 1, rng, progress=False)
+    assert float(found["p"]) == 0.5 and np.isnan(found["z"]) and found.attrs["n_undefined"] == 0
+    values = iter([2.0, np.nan, 1.0, np.nan])
+    found = mask_alignment(lambda _: next(values), mask_of(), 3, rng, progress=False)
+    assert float(found["p"]) == 0.75 and np.isnan(found["z"]) and found.attrs["n_undefined"] == 2
+
+
+def test_z_of_two_random_masks_is_by_their_standard_deviation(rng):
+    values = iter([5.0, 1.0, 3.0])
+    found = mask_alignment(lambda _: next(values), mask_of(), 2, rng, progress=False)
+    assert float(found["z"]) == pytest.approx(3 / np.sqrt(2)) and float(found["p"]) == pytest.approx(1 / 3)

@@ -82,3 +82,33 @@ def test_every_formula_of_all_suites_is_parsed_and_true_where_python_says_so(dat
             assert found == independent(text, values), (text, values)
             truths.append(found)
     assert 0.1 < np.mean(truths) < 0.9
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("(", ")"), ("[", "]"), ("-", "")])
+def test_fifty_nested_brackets_or_signs_are_read_and_one_more_is_not(opening, closing):
+    for n in (1, 49, 50):
+        assert margin(opening * n + "1" + closing * n + " > -3") == (
+            4.0 if opening != "-" or n % 2 == 0 else 2.0
+        )
+    with pytest.raises(InvalidValueError, match="more than 50 nested brackets"):
+        parse_formula(opening * 51 + "1" + closing * 51 + " > -3")
+
+
+def test_brackets_one_after_the_other_are_not_nested():
+    assert margin(" + ".join(["((1))"] * 60) + " > " + " - ".join(["-(2)"] * 30)) == 60 - (-2 + 2 * 29)
+
+
+@pytest.mark.parametrize("n", [18, 19, 40])
+def test_an_error_shows_twenty_letters_of_the_rest(n):
+    rest = "< " + "3" * n
+    with pytest.raises(InvalidValueError) as found:
+        parse_formula("(1;%a%) < 1 " + rest)
+    assert str(found.value).endswith(f"expected the end at character 12, got {rest[:20]!r}.")
+
+
+def test_blanks_anywhere_change_neither_places_nor_values():
+    assert margin("  (1;%a%)   <\t(1;%b%)  ") == 2.0
+    with pytest.raises(
+        InvalidValueError, match="expected a region, a number or a bracket at character 13, got '>'"
+    ):
+        parse_formula("  (1;%a%)  < >")

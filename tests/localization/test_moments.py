@@ -7,6 +7,7 @@ from scipy import stats as scipy_stats
 from neuroalign import arrays, io
 from neuroalign import localization as loc
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
+from neuroalign.localization.moments import condition_moments, is_moments
 from neuroalign.localization.statistics import Moments, d_interval, hedges_factor, moments_of, welch
 
 SIDES = ("sentence", "nonword")
@@ -212,3 +213,55 @@ def test_what_makes_no_moments_is_refused(rng):
         moments_of(np.zeros((0, 3)))
     with pytest.raises(InvalidValueError, match="level must be between 0 and 1; got 95"):
         loc.cross_validated_selectivity(activations, stimuli, *SIDES, level=95)
+
+
+def test_moments_are_known_by_their_variables_and_dims():
+    unit = xr.Dataset({name: (("group", "unit"), np.ones((2, 3))) for name in ("mean", "m2", "mean_abs")})
+    whole = unit.assign(n=("group", [2, 2]))
+    assert is_moments(whole) and is_moments(whole.assign(more=1.0).assign_coords(run=("group", [0, 0])))
+    for name in ("n", "mean", "m2", "mean_abs"):
+        assert not is_moments(whole.drop_vars(name))
+    assert not is_moments(whole.rename(group="row")) and not is_moments({"n": 1})
+
+
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_sites_of_which_one_group_has_other_stimuli_are_not_joined(rng, at):
+    stimuli = table()
+    parts = [
+        loc.group_moments(network(stimuli, rng), stimuli, site=s) for s in ("attn_out", "mlp_out", "block")
+    ]
+    joined = loc.join_sites(*parts)
+    assert joined["n"].values.tolist() == [6] * 8 and joined.sizes["unit"] == 240
+    for k in (1, 2):
+        other = [part.copy(deep=True) for part in parts]
+        other[k]["n"][at] = 5
+        with pytest.raises(LabelError, match="not about the same stimuli"):
+            loc.join_sites(*other)
+
+
+def test_what_all_sites_say_alike_is_kept_and_what_they_dispute_is_not(rng):
+    stimuli = table(n_runs=1)
+    parts = [loc.group_moments(network(stimuli, rng), stimuli, site=s) for s in ("attn_out", "mlp_out")]
+    parts = [
+        part.assign_attrs(model="m", pool=pool) for part, pool in zip(parts, ("last", "mean"), strict=True)
+    ]
+    parts[1].attrs["max_tokens"] = 12
+    assert loc.join_sites(*parts).attrs == {"model": "m", "max_tokens": 12}
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12, 1e12])
+def test_moments_of_absolute_values_are_those_of_the_absolute_values(rng, scale):
+    """Units of one sign, of both, of zeros, constant ones, and groups of unequal sizes and means."""
+    stimuli = pd.DataFrame({"stimulus": [f"s{i}" for i in range(9)], "condition": ["a"] * 7 + ["b"] * 2})
+    values = rng.standard_normal((9, 6))
+    values[:, 1], values[:, 2], values[:, 3] = np.abs(values[:, 1]), -np.abs(values[:, 2]) - 1e5, 0.0
+    values[:, 4], values[::2, 5] = -0.3, 0.0
+    coords = {"stimulus": stimuli["stimulus"].to_numpy()}
+    activations = {"l": xr.DataArray(scale * values, dims=("stimulus", "unit"), coords=coords)}
+    found = condition_moments(loc.group_moments(activations, stimuli), ["a", "b"], absolute=True)
+    size = np.abs(values)
+    assert found.n == 9
+    np.testing.assert_allclose(found.mean / scale, size.mean(axis=0), rtol=1e-12)
+    expected = ((size - size.mean(axis=0)) ** 2).sum(axis=0)
+    np.testing.assert_allclose(found.m2 / scale**2, expected, rtol=1e-9, atol=1e-25)
+    assert found.is_constant.tolist() == [False, False, False, True, True, False]

@@ -11,6 +11,7 @@ from neuroalign import io
 from neuroalign import localization as loc
 from neuroalign.errors import InvalidValueError, ShapeError
 from neuroalign.extraction import extract
+from neuroalign.schema import make_mask
 
 TABLE = {
     "naacl2025": (True, 12, "last", ("block",), {"fraction": 0.01}),
@@ -195,3 +196,36 @@ class TestReading:
         assert moments.attrs["max_tokens"] == 12
         with pytest.raises(InvalidValueError, match="reads with max_tokens=None"):
             loc.localize(moments, "sentence", "nonword", preset="default")
+
+
+class TestAgreementOfUnequalMasks:
+    """10 units; a has 4 of them, b 3 and c all 10; a and b share 2."""
+
+    def masks(self):
+        rows = {"a": [0, 1, 2, 3], "b": [2, 3, 9], "c": range(10)}
+        place = {"layer": np.full(10, "l"), "site": "block", "index": np.arange(10)}
+        return {name: make_mask(np.isin(np.arange(10), list(row)), **place) for name, row in rows.items()}
+
+    def test_overlap_chance_and_p_are_those_by_hand(self):
+        masks = self.masks()
+        found = loc.agreement(masks)
+        np.testing.assert_allclose(found["dice"][0], [1.0, 4 / 7, 8 / 14])
+        np.testing.assert_allclose(found["chance"][0], [2 * 1.6 / 8, 2 * 1.2 / 7, 8 / 14])
+        assert found["n_shared"].values.tolist() == [[4, 2, 4], [2, 3, 3], [4, 3, 10]]
+        assert found["n_units"].values.tolist() == [4, 3, 10] and found.attrs["n"] == 10
+        # Of 120 ways to draw 3 of 10, 6 * 6 share 2 with a and 4 share 3; all share 3 or more with c.
+        np.testing.assert_allclose(found["p"][:2, :], [[1 / 210, 40 / 120, 1.0], [40 / 120, 1 / 120, 1.0]])
+        np.testing.assert_allclose(found["p"].values, found["p"].values.T)
+        assert loc.dice(masks["a"], masks["b"]) == (pytest.approx(4 / 7), pytest.approx(2 * 1.2 / 7))
+
+    def test_numbers_of_units_that_agree_by_chance_are_those_by_hand(self):
+        masks = self.masks()
+        # In a with .4, in b with .3, in c surely: 1 to 3 of them with .42, .46 and .12.
+        for at_least, expected, n in ((1, 10.0, 10), (2, 5.8, 5), (3, 1.2, 2), (None, 1.2, 2)):
+            found = loc.agreeing_units(masks, at_least=at_least)
+            assert found.attrs["expected"] == pytest.approx(expected)
+            assert int(found["mask"].sum()) == n and found.attrs["at_least"] == (at_least or 3)
+        assert found["n_masks"].values.tolist() == [2, 2, 3, 3, 1, 1, 1, 1, 1, 2]
+        for wrong in (0, 4):
+            with pytest.raises(InvalidValueError, match=f"from 1 to the 3 masks; got {wrong}"):
+                loc.agreeing_units(masks, at_least=wrong)

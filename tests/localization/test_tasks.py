@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from tiny import build, mask_of, slow_log_prob
 
-from neuroalign import datasets, stimuli
+from neuroalign import datasets, io, stimuli
 from neuroalign.errors import InvalidValueError, LabelError
 from neuroalign.extraction import lesion
 from neuroalign.localization import (
@@ -246,3 +246,74 @@ def test_suites_need_character_offsets(model):
 
     with pytest.raises(InvalidValueError, match="tokenizer of tiny gives no character offsets"):
         SyntaxGym(*suite()).prepare(replace(model, tokenizer=Slow()))
+
+
+def suite_of(name, contents, formulas):
+    rows = [(name, *key, i + 1, text) for key, parts in contents.items() for i, text in enumerate(parts)]
+    regions = pd.DataFrame(rows, columns=["suite", "item", "condition", "region", "content"])
+    numbers = range(1, len(formulas) + 1)
+    return regions, pd.DataFrame({"suite": name, "prediction": numbers, "formula": formulas})
+
+
+UNEVEN = {
+    (1, "good"): ["Rain", "falls", "", "."],
+    (1, "bad"): ["", "Rain", "fall"],
+    (2, "good"): ["It", "rains"],
+    (2, "bad"): ["It", "", "rain", "now", "."],
+}
+
+
+def test_whole_sentences_of_items_with_unequal_numbers_of_regions_are_summed(model):
+    found = SyntaxGym(*suite_of("u", UNEVEN, ["(*;%good%) < (*;%bad%)", "(2;%good%) > (2;%bad%)"])).prepare(
+        model
+    )()
+    one = [surprisal(model, "", s) for s in ("Rain falls .", "Rain fall")]
+    two = [surprisal(model, "", s) for s in ("It rains", "It rain now .")]
+    falls, rain = surprisal(model, "Rain", "Rain falls"), surprisal(model, "", "Rain")
+    rains = surprisal(model, "It", "It rains")
+    expected = [one[1] - one[0], two[1] - two[0], falls - rain, rains]
+    np.testing.assert_allclose(found.values, expected, atol=2e-3)
+
+
+def test_a_suite_of_one_condition_speaks_of_its_whole_sentences(model):
+    good = {key: parts for key, parts in UNEVEN.items() if key[1] == "good"}
+    found = SyntaxGym(*suite_of("g", good, ["(*;%good%) > 1"])).prepare(model)()
+    expected = [surprisal(model, "", s) - 1 for s in ("Rain falls .", "It rains")]
+    np.testing.assert_allclose(found.values, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("region", ["*", "2"])
+@pytest.mark.parametrize(("lacking", "n"), [([(2, "bad")], 1), ([(1, "bad"), (2, "bad")], 0)])
+def test_items_that_lack_a_condition_are_counted(region, lacking, n):
+    contents = {key: parts for key, parts in UNEVEN.items() if key not in lacking}
+    said = rf"u, prediction 1: {n} of 2 items have region \{region} in condition 'bad'"
+    with pytest.raises(LabelError, match=said.replace(r"\2", "2")):
+        SyntaxGym(*suite_of("u", contents, [f"({region};%good%) < ({region};%bad%)"]))
+
+
+def test_suites_scored_together_score_as_each_by_itself(model):
+    more = {(i, c): [f"{noun} {c}", "day"] for i, noun in ((7, "One"), (3, "Two"), (5, "No")) for c in "xy"}
+    parts = [
+        suite_of("u", UNEVEN, ["(*;%good%) < (*;%bad%)", "(2;%good%) > (2;%bad%)"]),
+        suite_of("more", more, ["(2;%x%) > (1;%y%)"]),
+    ]
+    both = SyntaxGym(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))).prepare(
+        model
+    )()
+    alone = [SyntaxGym(*tables).prepare(model)() for tables in parts]
+    assert both["item"].values.tolist() == [
+        *("u/1/1", "u/2/1", "u/1/2", "u/2/2"),
+        *("more/3/1", "more/5/1", "more/7/1"),
+    ]
+    assert both["paradigm"].values.tolist() == ["u"] * 4 + ["more"] * 3
+    np.testing.assert_allclose(both.values, np.concatenate([x.values for x in alone]), atol=2e-3)
+
+
+def test_work_of_a_lesion_of_the_state_says_nothing_of_targets(model, texts, rng, tmp_path):
+    """Files from before there were targets are of the state, and still used."""
+    masks = {"a": mask_of(model, rng)}
+    for target, said in (("state", None), ("contribution", "contribution")):
+        work = tmp_path / target
+        lesion_scores(model, masks, Perplexity(texts), target=target, work=work, progress=False)
+        for name in ("a", "intact"):
+            assert io.load(work / f"{name}.nc").attrs["provenance"]["params"].get("target") == said

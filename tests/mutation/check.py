@@ -46,18 +46,27 @@ HEAVY = (
     "h5netcdf",
     "nibabel",
     "matplotlib.pyplot",
+    "pydantic",
+    "hypothesis.extra.numpy",
+    "transformers.models.gpt2.modeling_gpt2",
+    "transformers.models.llama.modeling_llama",
 )
 SECONDS, WALL = 30, 240
 CAUGHT = ("caught", "timed out")
-# Where a room is tried beside the folder of its name.
+# Where a room is tried beside the folder of its name: its laws; io also by its faults.
 BESIDE = {
+    "rsa": ("tests/properties/test_rsa_laws.py",),
+    "encoding": ("tests/properties/test_encoding_laws.py",),
+    "localization": ("tests/properties/test_localization_laws.py",),
+    "stats": ("tests/properties/test_stats_laws.py",),
     "io": (
+        "tests/properties/test_file_laws.py",
         "tests/faults/test_io_errors.py",
         "tests/faults/test_damage.py",
         "tests/faults/test_hostile.py",
         "tests/datasets/test_surfaces.py",
         "tests/datasets/test_faults.py",
-    )
+    ),
 }
 # What a reader made of survivors: module, before, after, judgement.
 JUDGED = Path(__file__).with_name("judged.tsv")

@@ -367,3 +367,70 @@ def test_what_is_no_second_moment_is_found_at_any_scale(scale):
     assert np.isfinite(rsa.compare(sound, sound, "riemannian")).all()
     assert np.isnan(rsa.compare(broken, sound, "riemannian")).all()
     assert np.isnan(rsa.compare(sound, broken, "riemannian")).all()
+
+
+# Limits, units and what the coordinates say
+
+
+def test_rdms_in_one_order_are_not_copied_and_others_are_put_in_order(a, b, rng):
+    from neuroalign.rsa.compare import aligned
+
+    one, other = aligned(a, b)
+    assert one is a and other is b
+    shuffled = shuffle_stimuli(b, rng)
+    one, other = aligned(a, shuffled)
+    assert one is a or one.identical(a)
+    np.testing.assert_array_equal(other, b)
+    assert other.stimulus_b.values.tolist() == a.stimulus_b.values.tolist()
+
+
+@pytest.mark.parametrize("n", [3, 7])
+def test_rdms_of_other_numbers_of_stimuli_are_refused_by_label(a, n):
+    few = make(np.ones((1, n * (n - 1) // 2)), names=NAMES[:n])
+    message = f"{8 - n} of 8 labels of 'stimulus' are not in b"
+    with pytest.raises(LabelError, match=message):
+        rsa.compare(a, few)
+
+
+def test_three_pairs_are_enough_and_two_are_not():
+    x = make([[1.0, 2.0, 4.0, 0.0, 0.0, 0.0]], names=list("abcd"))
+    y = x.copy(data=[[1.0, 3.0, 2.0, np.nan, np.nan, np.nan]])
+    # Deviations (-4, -1, 5) / 3 and (-1, 1, 0).
+    expected = {"cosine": 15 / np.sqrt(21 * 14), "pearson": 3 / np.sqrt(42 * 2), "spearman": 0.5}
+    expected |= {"rho-a": 0.5, "tau-a": 1 / 3, "tau-b": 1 / 3}
+    for method, value in expected.items():
+        assert float(rsa.compare(x, y, method)[0, 0]) == pytest.approx(value, abs=1e-14)
+        assert np.isnan(rsa.compare(x, y.where(y < 3), method)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-9, 1e9, 1e200])
+@pytest.mark.parametrize("method", ["cosine", "pearson", "spearman", "rho-a", "tau-a", "whitened-pearson"])
+def test_a_similarity_has_no_unit(a, b, method, scale):
+    expected = rsa.compare(a, b, method)
+    np.testing.assert_allclose(rsa.compare(a * scale, b, method), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(rsa.compare(a, b * scale, method), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_rdms_that_were_clipped_are_counted_on_both_sides():
+    names = ["s1", "s2", "s3"]
+    bad, good = [1.0, 9.0, 1.0], [1.0, 4.0, 1.0]
+    x = make([bad, good, bad], names=names)
+    y = make([good, bad], "model", names=names)
+    assert rsa.compare(x, y, "bures", nearest=True).attrs["n_clipped"] == 3
+    assert rsa.compare(x, y[:1], "bures", nearest=True).attrs["n_clipped"] == 2
+    assert rsa.compare(x[1:2], y, "bures", nearest=True).attrs["n_clipped"] == 1
+
+
+def test_rho_a_of_three_pairs_by_hand():
+    # Ranks less 2: (-1, 0, 1) and (-.5, 1, -.5); 12 / (27 - 3) = .5 of their product, (0.5 - 0.5) and more.
+    rows = np.array([[1.0, 2.0, 3.0], [5.0, 9.0, 5.0], [4.0, 6.0, 8.0], [3.0, 3.0, 3.0]])
+    found = compare_rows(rows, rows, "rho-a")
+    expected = [[1.0, 0.0, 1.0], [0.0, 0.75, 0.0], [1.0, 0.0, 1.0]]
+    np.testing.assert_allclose(found[:3, :3], expected, atol=1e-15)
+    assert np.isnan(found[3]).all() and np.isnan(found[:, 3]).all()
+
+
+def test_scalar_coordinates_and_those_of_pairs_are_told_apart(a, b):
+    found = rsa.compare(a.assign_coords(session=7, weight=("pair", np.arange(28))), b)
+    assert found.session_a.values.tolist() == [7, 7, 7]
+    assert not any(name.startswith(("weight", "stimulus")) for name in found.coords)

@@ -543,3 +543,79 @@ def test_two_folds_of_mne_rsa_are_not_crossvalidated_by_hand():
     assert theirs.tolist() == [6.0]
     assert theirs[0] == np.mean([compute_rdm(fold, metric="sqeuclidean")[0] for fold in x])
     assert rsa.rdm(make_dims(x), "crossnobis", normalize="none").values.tolist() == [-2.0]
+
+
+# Digits, chunks and thresholds
+
+
+@pytest.mark.parametrize("metric", ["crossnobis", "poisson-cv"])
+def test_a_large_offset_costs_no_digit(rng, metric):
+    offset = {"crossnobis": 100.0, "poisson-cv": 1e4}[metric]
+    x = offset + rng.random((N_STIMULI, N_NEUROIDS)) + 0.1 * rng.random((3, N_STIMULI, N_NEUROIDS))
+    slow = [SLOW[metric](x[:, i], x[:, j]) for i, j in PAIRS]
+    np.testing.assert_allclose(rsa.rdm(make_dims(x), metric), slow, rtol=2e-13)
+
+
+@pytest.mark.parametrize("metric", ["crossnobis", "poisson-cv"])
+@pytest.mark.parametrize("chunk", [1, 3, 6, 9])
+def test_near_patterns_keep_their_digits_in_any_chunks(rng, monkeypatch, metric, chunk):
+    monkeypatch.setattr("neuroalign.rsa.crossvalidated.CHUNK", chunk)
+    x = np.repeat(1e3 * (1 + rng.random((1, 10, 20))), 3, axis=0)
+    near = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)]
+    for i, j in near:
+        x[:, j] = x[:, i] * (1 + 1e-6 * (1 + rng.random((3, 1))))
+    found = square(rsa.rdm(make_dims(x), metric).values)
+    for i, j in near:
+        assert found[i, j] == pytest.approx(SLOW[metric](x[:, i], x[:, j]), rel=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-9, 1e9, 1e160])
+def test_the_correlation_between_folds_has_no_unit(runs, scale):
+    np.testing.assert_allclose(
+        rsa.rdm(runs * scale, "correlation-cv"), rsa.rdm(runs, "correlation-cv"), rtol=1e-10
+    )
+
+
+def test_a_variance_between_folds_that_is_rounding_is_none(rng):
+    # Orthogonal patterns in the folds: their products are 0 but for the last digits.
+    x = rng.standard_normal((80, N_NEUROIDS, 4))
+    x = np.linalg.qr(x - x.mean(axis=1, keepdims=True))[0].transpose(2, 0, 1)
+    found = rsa.rdm(make_dims(x), "correlation-cv")
+    assert np.isnan(found).all()
+    assert found.attrs["n_undefined"] == 80 * 79 // 2
+
+
+def test_one_precision_holds_for_pairs_that_lack_folds(runs):
+    noise = make_precision(N_NEUROIDS)
+    gaps = [(0, 2), (3, 2), (0, 5)]
+    found = rsa.rdm(drop(runs, gaps), "crossnobis", noise=labelled(noise))
+    full = square(align(rsa.rdm(runs, "crossnobis"), found)[1].values)
+    for i, j in PAIRS:
+        folds = [f for f in range(N_RUNS) if (f, i) not in gaps and (f, j) not in gaps]
+        x = runs.values[folds]
+        assert full[i, j] == pytest.approx(slow_crossnobis(x[:, i], x[:, j], noise), rel=1e-9)
+
+
+def test_decoding_takes_a_degree_of_freedom_for_each_stimulus_that_is_trained_on(rng, monkeypatch):
+    from neuroalign.rsa import decoding
+    from neuroalign.rsa.shrinkage import shrunk
+
+    asked = []
+
+    def spy(residuals, dof, method):
+        asked.append((len(residuals), dof))
+        return shrunk(residuals, dof, method)
+
+    monkeypatch.setattr(decoding, "shrunk", spy)
+    # Runs of 5, 4 and 6 observations; c is in the last run only.
+    stimulus, run = "aabbb" + "abab" + "abbccc", [1] * 5 + [2] * 4 + [3] * 6
+    found = rsa.rdm(make_flat(rng.standard_normal((15, 3)), stimulus, run), "decoding")
+    assert asked == [(10, 10 - 3), (11, 11 - 3), (9, 9 - 2)]
+    assert np.isnan(found).values.tolist() == [False, True, True]
+
+
+def test_decoding_of_stimuli_that_are_never_tested_together_is_undefined():
+    flat = make_flat([[0.0], [2.0], [0.1], [2.2]], "abab", [1, 1, 2, 2])
+    assert rsa.rdm(flat, "decoding", noise=labelled(np.eye(1))).values.tolist() == [1.0]
+    once = make_flat([[0.0], [2.0], [0.1]], "aba", [1, 1, 2])
+    assert np.isnan(rsa.rdm(once, "decoding", noise=labelled(np.eye(1)))).all()

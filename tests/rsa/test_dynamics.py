@@ -284,3 +284,111 @@ def test_the_n400_has_the_known_size(eeg):
 def test_one_sample_has_no_duration(responses):
     with pytest.raises(ShapeError, match="window: one sample has no duration"):
         movie(responses.isel(time=[0]), window=0.02)
+
+
+# Limits
+
+
+@pytest.mark.parametrize("how", ["mean", "flatten"])
+def test_a_window_as_long_as_the_responses_is_one_frame(responses, how):
+    found = movie(responses, "sqeuclidean", window=N_TIMES / 100, how=how)
+    assert found.sizes["time"] == 1 and found.attrs["n_dropped"] == 0
+    np.testing.assert_allclose(found.time, [0.005])
+    x = responses.values.mean(axis=-1) if how == "mean" else responses.values.reshape(2, 5, -1)
+    expected = [((x[:, i] - x[:, j]) ** 2).sum(axis=1) for i in range(5) for j in range(i + 1, 5)]
+    np.testing.assert_allclose(found[:, 0], np.transpose(expected), rtol=1e-12)
+    with pytest.raises(ShapeError, match="a window of 13 samples does not fit into 12"):
+        movie(responses, window=(N_TIMES + 1) / 100, how=how)
+
+
+def test_two_samples_have_a_duration(responses):
+    pair = responses.isel(time=slice(3, 5))
+    found = movie(pair, "euclidean", window=0.02)
+    np.testing.assert_allclose(found.time, [-0.015])
+    np.testing.assert_allclose(
+        found[:, 0], rsa.rdm(pair.mean("time").transpose("subject", ...), "euclidean"), rtol=1e-12
+    )
+
+
+def test_steps_may_differ_by_a_thousandth_of_their_mean_in_any_unit(responses):
+    for unit in (1e-6, 1.0, 1e6):
+        for off, refused in ((0.9e-3, False), (1.1e-3, True)):
+            times = unit * np.array([0.0, 1.0, 2.0 + off, 3.0 + off])
+            some = responses.isel(time=slice(4)).assign_coords(time=times)
+            if refused:
+                with pytest.raises(InvalidValueError, match="window in seconds needs evenly spaced times"):
+                    movie(some, window=2 * unit)
+            else:
+                assert movie(some, window=2 * unit).attrs["window"] == 2
+
+
+def test_a_step_just_at_the_limit_is_even(responses, monkeypatch):
+    monkeypatch.setattr("neuroalign.rsa.dynamics.UNEVEN", 0.5)
+    some = responses.isel(time=slice(3))
+    assert movie(some.assign_coords(time=[0.0, 0.75, 2.0]), window=2.0).attrs["window"] == 2
+    with pytest.raises(InvalidValueError, match=r"steps are 0.75 to 1.5 s"):
+        movie(some.assign_coords(time=[0.0, 0.75, 2.25]), window=2.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -0.01, np.inf, np.nan])
+def test_durations_that_are_not_positive_are_refused(responses, seconds):
+    for name in ("window", "step"):
+        with pytest.raises(InvalidValueError, match=f"{name} must be positive, in seconds; got {seconds!r}"):
+            movie(responses, **{name: seconds})
+
+
+def test_a_duration_is_rounded_to_whole_samples_and_is_at_least_one(responses):
+    for seconds, samples in ((0.001, 1), (0.014, 1), (0.016, 2), (0.034, 3)):
+        found = movie(responses, window=seconds, step=seconds)
+        assert (found.attrs["window"], found.attrs["step"]) == (samples, samples)
+        assert found.sizes["time"] == N_TIMES // samples
+        assert found.attrs["n_dropped"] == N_TIMES % samples
+
+
+def test_a_window_of_large_numbers_in_float32_is_averaged_in_float64(responses):
+    far = (responses + 1e4).astype(np.float32)
+    expected = movie(far.astype(np.float64), "sqeuclidean", window=0.05)
+    np.testing.assert_allclose(movie(far, "sqeuclidean", window=0.05), expected, rtol=1e-10)
+
+
+def test_scores_over_time_keep_the_coordinates_of_both(responses, models):
+    rdms = movie(responses)
+    found = time_course(models, rdms)
+    assert found.subject.values.tolist() == ["s1", "s2"]
+    np.testing.assert_array_equal(found.time, rdms.time)
+    alone = time_course(models[0], rdms[1])
+    assert alone.dims == ("time",)
+    np.testing.assert_array_equal(alone.time, rdms.time)
+    np.testing.assert_allclose(alone, found[0, 1], atol=1e-14)
+
+
+def test_generalisation_keeps_the_coordinates_of_the_other_dims(responses):
+    rdms = movie(responses).assign_coords(age=("subject", [20, 30]))
+    found = temporal_generalisation(rdms)
+    assert found.subject.values.tolist() == ["s1", "s2"] and found.age.values.tolist() == [20, 30]
+    np.testing.assert_array_equal(found.time_train, rdms.time)
+    assert temporal_generalisation(rdms[0]).dims == ("time_train", "time_test")
+    with pytest.raises(LabelError, match="other labels of 'subject'"):
+        temporal_generalisation(rdms, rdms[:1])
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_cross_temporal_distance_of_two_stimuli_and_two_folds_by_hand(scale):
+    # Differences (1, 2) and (3, -1) in the two folds at the first time, (0, 2) and (1, 1) at the second.
+    x = np.zeros((2, 2, 2, 2))
+    x[0, 0], x[1, 0] = [[1, 0], [2, 2]], [[3, 1], [-1, 1]]
+    runs = xr.DataArray(
+        scale * (x + 5), dims=("run", "stimulus", "neuroid", "time"), coords={"stimulus": ["a", "b"]}
+    )
+    found = cross_temporal_distance(runs).values / scale**2
+    # First with first 3 - 2 = 1, second with second 0 + 2, first with second (3 - 2) / 2; over 2 neuroids.
+    np.testing.assert_allclose(found, [[0.5, 0.25], [0.25, 1.0]], rtol=1e-9)
+
+
+def test_cross_temporal_distance_needs_two_stimuli_and_two_folds_each(runs):
+    for some, n in ((runs[:, :1], "1 and 3, with 0 missing"), (runs[:1], "5 and 1, with 0 missing")):
+        with pytest.raises(ShapeError, match=f"got {n}"):
+            cross_temporal_distance(some)
+    flat = runs.stack(presentation=("run", "stimulus"), create_index=False)
+    with pytest.raises(ShapeError, match="got 5 and 3, with 2 missing"):
+        cross_temporal_distance(flat.isel(presentation=slice(2, None)))

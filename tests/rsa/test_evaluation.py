@@ -219,3 +219,44 @@ def test_windows_of_the_story_have_the_known_ceiling(data_root):
     found = rsa.noise_ceiling(xr.concat(rdms, "subject"), "spearman")
     # 30 windows of 12 volumes, correlation distance over (time x region) of z-scored series: .30 to .38.
     np.testing.assert_allclose(found, [0.298, 0.380], atol=0.001)
+
+
+# The smallest data
+
+
+def test_ceilings_of_two_subjects_and_three_stimuli_by_hand():
+    # Correlation of (1, 2, 3) and (1, 3, 2) is .5; with the mean of both at length 1 it is sqrt(3) / 2.
+    data = make_rdm(
+        np.array([[1.0, 2, 3], [1, 3, 2]]), NAMES[:3], dims=["subject"], coords={"subject": ["a", "b"]}
+    )
+    for method in ("pearson", "spearman"):
+        found = rsa.noise_ceiling(data, method)
+        np.testing.assert_allclose(found, [0.5, np.sqrt(3) / 2], atol=1e-12)
+    models = make_rdm(
+        np.array([[1.0, 2, 3], [3, 1, 2]]), NAMES[:3], dims=["model"], coords={"model": ["m", "n"]}
+    )
+    found = rsa.evaluate(models, data, "pearson")
+    np.testing.assert_allclose(found["score"], [[1.0, 0.5], [-0.5, -1.0]], atol=1e-12)
+    np.testing.assert_allclose(found["estimate"], [0.75, -0.75], atol=1e-12)
+
+
+def test_two_stimuli_and_one_subject_are_refused(data):
+    pair = make_rdm(np.ones((3, 1)), NAMES[:2], dims=["subject"], coords={"subject": ["a", "b", "c"]})
+    with pytest.raises(ShapeError, match="comparing RDMs needs at least 3 stimuli"):
+        rsa.noise_ceiling(pair)
+    with pytest.raises(ShapeError, match="at least 2 along 'subject'; got 1"):
+        rsa.evaluate(data[:2].rename(subject="model"), data[:1])
+
+
+def test_a_model_without_any_score_has_no_estimate(models, data):
+    x = models.copy(deep=True)
+    x[1] = 3.0
+    found = rsa.evaluate(x, data, "pearson")
+    assert np.isfinite(found["estimate"][0]) and np.isnan(found["estimate"][1])
+    assert found.attrs["n_undefined"] == 5
+    y = data.copy(deep=True)
+    y[2] = 0.5
+    found = rsa.evaluate(models, y, "pearson")
+    kept = found["score"].isel(subject=[0, 1, 3, 4])
+    np.testing.assert_allclose(found["estimate"], kept.mean("subject"), rtol=1e-12)
+    assert np.isnan(found["score"][:, 2]).all()

@@ -554,3 +554,92 @@ def test_bounds_depend_on_the_shares_of_subjects_only(data, method):
     one, two = (ranked_bounds(*options, shares * scale, method) for scale in (1, 2**50))
     np.testing.assert_allclose(one, two, rtol=1e-12)
     assert 0 < one[0] < one[1] <= 1
+
+
+# The smallest data and what a choice costs
+
+
+def test_two_subjects_are_enough_for_a_ceiling_and_tests(models, data):
+    found = infer(models, data[:2], method="pearson", bootstrap=None)
+    expected = scipy.stats.ttest_1samp(found["score"], 0, axis=1, alternative="greater")
+    np.testing.assert_allclose(found["zero_p"], expected.pvalue, atol=1e-12)
+    lower = np.corrcoef(data.values[:2])[0, 1]
+    np.testing.assert_allclose(found["noise_ceiling"], [lower, (1 + lower) / np.sqrt(2 + 2 * lower)])
+    assert infer(models, data[:2], n=3, rng=np.random.default_rng(0)).sizes["draw"] == 3
+
+
+@pytest.mark.parametrize("bootstrap", [None, "subject", "both"])
+def test_one_subject_is_refused_but_for_new_stimuli_without_a_ceiling(models, data, bootstrap):
+    message = "tests over subjects need at least 2 subjects; got 1. For one, pass bootstrap='stimulus'"
+    with pytest.raises(ShapeError, match=message):
+        infer(models, data[:1], bootstrap=bootstrap, ceiling=False, n=2, rng=np.random.default_rng(0))
+    with pytest.raises(ShapeError, match=message):
+        infer(models, data[:1], bootstrap="stimulus", n=2, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("n", "draws_signs"), [(12, False), (13, True)])
+def test_up_to_12_subjects_take_no_number_from_the_generator(models, n, draws_signs):
+    rows = np.random.default_rng(1).random((n, 45))
+    many = make_rdm(rows, NAMES, dims=["subject"], coords={"subject": np.arange(n)})
+    rng = np.random.default_rng(0)
+    found = infer(models, many, method="pearson", bootstrap=None, rng=rng)
+    assert "zero_p_flip" in found
+    assert (found.attrs["seed"] >= 0) == draws_signs
+    assert (rng.integers(2**40) == np.random.default_rng(0).integers(2**40)) != draws_signs
+
+
+def test_the_fewest_subjects_and_stimuli_that_fill_the_folds(models, data):
+    rng = np.random.default_rng(0)
+    found = infer(
+        models, data, method="pearson", bootstrap=None, folds={"stimulus": 3, "subject": 6}, rng=rng
+    )
+    assert np.isfinite(found["score"]).all()
+    nine = make_rdm(data.values[:, :36], NAMES[:9], dims=["subject"], coords={"subject": list("abcdef")})
+    of_nine = make_rdm(models.values[:, :36], NAMES[:9], dims=["model"], coords={"model": list("xyz")})
+    found = infer(of_nine, nine, method="pearson", bootstrap=None, folds={"stimulus": 3}, rng=rng)
+    assert np.isfinite(found["score"]).all()
+    with pytest.raises(ShapeError, match="4 folds over stimulus need at least 12; got 9"):
+        infer(of_nine, nine, bootstrap=None, folds={"stimulus": 4}, rng=rng)
+    with pytest.raises(ShapeError, match="7 folds over subject need at least 7; got 6"):
+        infer(models, data, bootstrap=None, folds={"subject": 7}, rng=rng)
+
+
+def test_one_fold_is_no_fold(models, data):
+    found = infer(models, data, method="pearson", bootstrap=None, folds={"subject": 1, "stimulus": 1})
+    xr.testing.assert_identical(found, infer(models, data, method="pearson", bootstrap=None))
+
+
+def test_recorded_draws_bring_their_seed_also_where_it_is_0(models, data):
+    folds = {"subject": 2}
+    whole = infer(models, data, method="pearson", n=2, folds=folds, rng=np.random.default_rng(2))
+    zero = whole.assign_attrs(seed=0)
+    assert infer(models, data, method="pearson", draws=zero, folds=folds).attrs["seed"] == 0
+    with pytest.raises(InvalidValueError, match="rng: draws, folds and permutations need"):
+        infer(models, data, method="pearson", draws=whole.assign_attrs(seed=-1), folds=folds)
+
+
+def test_permutations_are_numbered_from_first_and_depend_on_their_number(models, data):
+    def run(n, first):
+        return infer(
+            models, data, method="pearson", bootstrap=None, n_permutations=n, first=first,
+            rng=np.random.default_rng(0),
+        )["permutation_estimate"]  # fmt: skip
+
+    whole, part = run(6, 0), run(2, 3)
+    assert whole.permutation.values.tolist() == [0, 1, 2, 3, 4, 5]
+    assert part.permutation.values.tolist() == [3, 4]
+    np.testing.assert_allclose(part, whole[3:5], atol=1e-13)
+
+
+def test_three_results_merge_and_the_third_is_checked_too(models, data):
+    def run(first, seed=0):
+        return infer(models, data, method="pearson", n=2, first=first, rng=np.random.default_rng(seed))
+
+    merged = merge_draws(run(4), run(0), run(2))
+    assert merged.draw.values.tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(InvalidValueError, match="result 2 has seed"):
+        merge_draws(run(0), run(2), run(4, seed=1))
+    with pytest.raises(InvalidValueError, match="draw 2 come twice"):
+        merge_draws(run(1), run(2).isel(draw=[0]))
+    with pytest.raises(InvalidValueError, match="result 1 has another 'score' than the first"):
+        merge_draws(run(0), run(2).isel(model=[0, 1]))

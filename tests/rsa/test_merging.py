@@ -152,3 +152,51 @@ def test_what_cannot_be_merged_is_refused(partials, monkeypatch):
 def test_a_stack_without_an_rdm_has_nothing_to_rescale(partials):
     with pytest.raises(ShapeError, match=r"rdms hold no RDM; got sizes \{'rdm': 0, 'pair': 36\}"):
         rescale_rdms(union_rdms(partials)[:0])
+
+
+def test_the_number_of_iterations_is_the_limit_that_is_kept(partials, monkeypatch):
+    together = union_rdms(partials)
+    n = rescale_rdms(together).attrs["n_iterations"]
+    assert n > 2
+    monkeypatch.setattr("neuroalign.rsa.merging.MAX_ITERATIONS", n)
+    assert rescale_rdms(together).attrs["n_iterations"] == n
+    monkeypatch.setattr("neuroalign.rsa.merging.MAX_ITERATIONS", n - 1)
+    with pytest.raises(InvalidValueError, match=f"did not come to rest within {n - 1} iterations"):
+        rescale_rdms(together)
+
+
+def test_one_step_of_rescaling_by_hand():
+    # (3, 4, -) has length 5 and (-, 6, 8) length 10. Their mean (3, 5, 8) over sqrt 98 is the first estimate;
+    # over their pairs it is as long as sqrt(34 / 98) and sqrt(89 / 98), to which both are scaled.
+    rdms = make_rdm(np.array([[3.0, 4, np.nan], [np.nan, 6, 8]]), ["s1", "s2", "s3"], dims=["rdm"])
+    found = rescale_rdms(rdms, "simple", tolerance=1e3)
+    assert found.attrs["n_iterations"] == 1
+    one, two = np.sqrt(34 / 98), np.sqrt(89 / 98)
+    expected = [[0.6 * one, 0.8 * one, np.nan], [np.nan, 0.6 * two, 0.8 * two]]
+    np.testing.assert_allclose(found["rdm"], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("method", ["setsize", "simple"])
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_a_common_unit_leaves_merged_rdms_and_iterations(partials, method, scale):
+    together = union_rdms(partials)
+    one, other = (rescale_rdms(x, method) for x in (together, together * scale))
+    np.testing.assert_allclose(one["rdm"], other["rdm"], rtol=1e-12)
+    assert one.attrs["n_iterations"] == other.attrs["n_iterations"]
+
+
+def test_weights_by_hand():
+    rdms = make_rdm(np.array([[0.1, 0.4, np.nan], [0.2, 1.0, 3.0]]), ["s1", "s2", "s3"], dims=["rdm"])
+    expected = {
+        "evidence": [[0.04, 0.16, 0.0], [0.04, 1.0, 9.0]],
+        "setsize": [[0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]],
+        "simple": [[1, 1, 0], [1, 1, 1]],
+    }
+    for method, values in expected.items():
+        np.testing.assert_allclose(rescale_rdms(rdms, method)["weight"], values, rtol=1e-14)
+
+
+def test_merging_says_who_is_apart(truth):
+    parts = [subset(truth, [NAMES[k] for k in which]) for which in ([0, 1, 2], [1, 2, 3], [4, 5, 6], [6, 7])]
+    with pytest.raises(InvalidValueError, match=r"fall into 3 parts .*position 2 shares none"):
+        merge_rdms(parts)

@@ -296,3 +296,134 @@ def test_components_without_labels_are_weighted_by_position(components):
     weights = xr.DataArray([2.0, 0.0, 1.0], dims="component")
     predicted = kinds.predict(kinds.weighted(bare, "sum"), weights)
     np.testing.assert_allclose(predicted, 2 * bare.values[0] + bare.values[2])
+
+
+# Closed forms
+
+
+FEW = ["s1", "s2", "s3"]
+
+
+def few(values, dim="component"):
+    return make_rdm(np.asarray(values, dtype=float), FEW, dims=[dim])
+
+
+def few_fit(kind, rows, data, method="cosine", **options):
+    return kinds.fit(getattr(kinds, kind)(few(rows), "m", **options), few(data, "subject"), method).values
+
+
+def test_weights_by_hand():
+    # The data have length 5, so their mean direction is (.6, .8, 0); components have lengths 2, 4 and 1.
+    rows, data = [[2, 0, 0], [0, 4, 0], [0, 0, 1]], [[3, 4, 0], [6, 8, 0]]
+    np.testing.assert_allclose(few_fit("weighted", rows, data), [0.3, 0.2, 0.0], atol=1e-14)
+    assert few_fit("select", rows, data).tolist() == [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_a_ridge_by_hand(nonnegative, ridge):
+    # Components of length 1 at right angles: each weight is divided by 1 + ridge, then by its length.
+    found = few_fit("weighted", [[2, 0, 0], [0, 4, 0]], [[3, 4, 0]], ridge=ridge, nonnegative=nonnegative)
+    np.testing.assert_allclose(found, np.array([0.3, 0.2]) / (1 + ridge), rtol=1e-12)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1, 2.0])
+def test_a_nonnegative_ridge_is_that_of_rows_added_to_the_design(components, data, ridge):
+    x = components.values * np.array([[1.0], [-1.0], [3.0]])
+    found = kinds.fit_rows("nonnegative", x, data.values, ONES, np.ones(6), "cosine", ridge)
+    length = np.linalg.norm(x, axis=1)
+    y = (data.values / np.linalg.norm(data.values, axis=1, keepdims=True)).mean(axis=0)
+    design = np.concatenate([(x / length[:, None]).T, np.sqrt(ridge) * np.eye(3)])
+    expected = scipy.optimize.nnls(design, np.concatenate([y, np.zeros(3)]))[0] / length
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    assert (found[[0, 2]] > 0).all() and found[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[4, 0, 0], [0, 2, 0]], [3 / 4, 4 / 2]),  # between the two, in the ratio of .6 to .8 of their units
+        ([[0, 0, 1], [3, 4, 1]], [0, 1]),  # at the end of the line
+        ([[3, 4, 0], [0, 0, 1]], [1, 0]),  # at its beginning
+        ([[3, 4, 0], [3, 4, 0], [3, 4, 0]], [1, 0, 0]),  # the first of equal ones
+        ([[0, 0, 1], [3, 4, 0], [3, 4, 0]], [0, 1, 0]),
+        ([[1, 0, 0], [0, 0, 2], [4, 0, 0], [0, 2, 0]], [0, 0, 3 / 4, 4 / 2]),  # the best pair of neighbours
+    ],
+    ids=["between", "end", "beginning", "equal", "equal later", "neighbours"],
+)
+def test_the_best_place_between_two_by_hand(rows, expected):
+    found = few_fit("interpolated", rows, [[3, 4, 0]])
+    np.testing.assert_allclose(found, np.array(expected) / np.sum(expected), atol=1e-14)
+    assert found.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("kind", ["weighted", "interpolated"])
+def test_weights_follow_the_unit_of_the_components_and_not_of_the_data(scale, kind):
+    rows, data = np.array([[4.0, 1, 0], [0, 2, 1]]), np.array([[3.0, 4, 1], [3, 1, 1]])
+    expected = few_fit(kind, rows, data)
+    assert (expected > 0).all()
+    of_rows = few_fit(kind, rows * scale, data)
+    np.testing.assert_allclose(of_rows, expected / (scale if kind == "weighted" else 1), rtol=1e-7)
+    np.testing.assert_allclose(few_fit(kind, rows, data * scale), expected, rtol=1e-7)
+
+
+def test_a_constant_component_has_no_weight():
+    rows, data = [[5, 5, 5], [1, 2, 3]], [[1, 2, 4]]
+    # (1, 2, 3) has length sqrt 2 about its mean, and the correlation 3 / sqrt(2 * 14 / 3) with (1, 2, 4).
+    r = 3 / np.sqrt(28 / 3)
+    for nonnegative in (False, True):
+        found = few_fit("weighted", rows, data, "pearson", nonnegative=nonnegative)
+        np.testing.assert_allclose(found, [0.0, r / np.sqrt(2)], atol=1e-12)
+    found = few_fit("interpolated", rows, data, "pearson")
+    assert found[1] > 0 and found.sum() == pytest.approx(1.0)
+    assert few_fit("select", rows, data, "pearson").tolist() == [0.0, 1.0]
+
+
+def test_constant_components_alone_have_no_place_on_their_line():
+    rows, data = [[5, 5, 5], [1, 1, 1]], [[1, 2, 4]]
+    assert np.isnan(few_fit("interpolated", rows, data, "pearson")).all()
+    assert np.isnan(few_fit("select", rows, data, "pearson")).all()
+    for nonnegative in (False, True):
+        found = few_fit("weighted", rows, data, "pearson", nonnegative=nonnegative)
+        assert found.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", ["select", "weighted", "nonnegative", "interpolated"])
+def test_a_subject_who_was_not_drawn_may_lack_pairs(components, data, kind):
+    missing = data.values.copy()
+    missing[1, 4] = np.nan
+    shares = np.array([1, 0, 2, 1, 0, 1])
+    found = kinds.fit_rows(kind, components.values, missing, ONES, shares, "pearson")
+    kept = np.repeat(data.values, shares, axis=0)
+    expected = kinds.fit_rows(kind, components.values, kept, ONES, np.ones(5), "pearson")
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_missing_pairs_of_components_and_data_are_counted(components, data):
+    x, y = components.copy(deep=True), data.copy(deep=True)
+    x[0, :2], y[3, 5:8] = np.nan, np.nan
+    with pytest.raises(InvalidValueError, match=r"5 are missing \(NaN\)"):
+        kinds.fit(kinds.weighted(x, "w"), y)
+    with pytest.raises(InvalidValueError, match=r"2 are missing \(NaN\)"):
+        kinds.fit(kinds.weighted(x, "w"), data)
+
+
+def test_the_fewest_components_that_a_model_takes(components):
+    assert kinds.interpolated(components[:2], "i").rdms.sizes["component"] == 2
+    assert kinds.fixed(components[:1], "f").rdms.dims == ("component", "pair")
+    assert kinds.fixed(components[0], "f").rdms.sizes["component"] == 1
+    with pytest.raises(
+        ShapeError, match=r"made of dims \('pair',\); got \('component', 'pair'\) of \(2, 91\)"
+    ):
+        kinds.fixed(components[:2], "f")
+    for kind in (kinds.select, kinds.weighted):
+        assert kind(components[:1], "one").rdms.sizes["component"] == 1
+
+
+@pytest.mark.parametrize(
+    "weights", [xr.DataArray(np.ones(3), dims="weight"), xr.DataArray(np.ones(2), dims="component")]
+)
+def test_weights_of_another_shape_predict_nothing(components, weights):
+    with pytest.raises(ShapeError, match=r"weights must be \(component: 3\)"):
+        kinds.predict(kinds.weighted(components, "w"), weights)

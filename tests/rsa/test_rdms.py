@@ -376,3 +376,93 @@ def test_a_noise_that_is_no_precision_of_these_neuroids_is_refused(patterns):
     half = noise.assign_coords(unit=range(30), unit_b=range(30))
     with pytest.raises(LabelError, match="labels of 'unit' are string in patterns"):
         rsa.rdm(named, "mahalanobis", noise=half)
+
+
+# Digits: what patterns share costs none, whatever the units
+
+
+def slow_pairs(x, distance):
+    return [distance(x[i], x[j]) for i in range(len(x)) for j in range(i + 1, len(x))]
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "mahalanobis"])
+def test_a_large_offset_costs_no_digit_of_a_distance(rng, metric):
+    x = 300.0 + rng.standard_normal((7, 20))
+    noise = make_noise(20)
+    weight = noise.values / 20 if metric == "mahalanobis" else np.eye(20)
+    expected = slow_pairs(x, lambda a, b: (a - b) @ weight @ (a - b))
+    more = {"noise": noise} if metric == "mahalanobis" else {}
+    np.testing.assert_allclose(rsa.rdm(make_patterns(x), metric, **more), expected, rtol=2e-13)
+
+
+def test_a_large_offset_costs_no_digit_of_a_divergence(rng):
+    x = 1e4 + rng.random((7, 20))
+    rates = (x + 0.1) / 1.1
+    expected = slow_pairs(rates, lambda a, b: ((a - b) * (np.log(a) - np.log(b))).mean())
+    np.testing.assert_allclose(rsa.rdm(make_patterns(x), "poisson"), expected, rtol=2e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "mahalanobis"])
+def test_near_patterns_keep_their_digits_under_any_unit(rng, metric, scale):
+    x = scale * rng.standard_normal((9, 50))
+    for k in (0, 2, 4, 6):  # four near pairs
+        x[k + 1] = x[k] + 1e-8 * scale * rng.random(50)
+    noise = make_noise(50)
+    weight = noise.values if metric == "mahalanobis" else np.eye(50)
+    more = {"noise": noise} if metric == "mahalanobis" else {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neuroalign.rsa.metrics.CHUNK", 3)  # so that the last of them is in a chunk of its own
+        found = square(rsa.rdm(make_patterns(x), metric, normalize="none", **more).values)
+    for k in (0, 2, 4, 6):
+        d = x[k] - x[k + 1]
+        assert found[k, k + 1] == pytest.approx(d @ weight @ d, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_a_negative_eigenvalue_is_rounding_up_to_a_billionth_of_the_largest_distance(scale):
+    # Distances 1, 2 + d and 1 + d along (1, 0), (1, 1) and (0, 1), d the second eigenvalue.
+    x = make_patterns(scale * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    for small, refused in ((-0.9e-9, False), (-1.2e-9, True)):
+        noise = xr.DataArray(np.diag([1.0, small]), dims=("unit", "unit_b"))
+        if refused:
+            with pytest.raises(InvalidValueError, match="noise is no precision"):
+                rsa.rdm(x, "mahalanobis", noise=noise)
+        else:
+            found = rsa.rdm(x, "mahalanobis", noise=noise, normalize="none").values / scale**2
+            np.testing.assert_allclose(found, [1.0, 0.0, 1.0], rtol=1e-8)
+
+
+def test_equal_patterns_have_no_distance_under_a_precision():
+    found = rsa.rdm(make_patterns(np.ones((3, 4))), "mahalanobis", noise=make_noise(4))
+    assert found.values.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("n_rows", [1, 5, 6, 12, 13])
+def test_blocks_of_rows_change_no_number(patterns, monkeypatch, n_rows):
+    x = patterns.copy(deep=True)
+    x[[4, 11]] = 2.0
+    whole = rsa.rdm(x)
+    monkeypatch.setattr("neuroalign.rsa.metrics.BLOCK_BYTES", 8 * 30 * n_rows)
+    found = rsa.rdm(x)
+    np.testing.assert_allclose(found, whole, rtol=1e-13)
+    assert found.attrs["n_undefined"] == 2
+    assert int(np.isnan(found).sum()) == 11 + 10
+
+
+def test_a_neuroid_that_all_presentations_lack_is_lacking():
+    flat = xr.DataArray(
+        [[1.0, np.nan], [3.0, np.nan], [0.0, 5.0]],
+        dims=("presentation", "neuroid"),
+        coords={"stimulus": ("presentation", ["a", "a", "b"])},
+    )
+    found = rsa.rdm(flat, "sqeuclidean", missing="pairwise")
+    assert found.values.tolist() == [4.0]
+    assert found.attrs["n_left_out"] == 1
+
+
+@pytest.mark.parametrize("name", ["unit", "stimulus"])
+def test_patterns_without_units_or_stimuli_are_refused_alike(patterns, name):
+    message = r"patterns need a dim 'stimulus' and one of 'unit' or 'neuroid'; got dims"
+    with pytest.raises(ShapeError, match=message):
+        rsa.rdm(patterns.drop_vars("stimulus").rename({name: "other"}))

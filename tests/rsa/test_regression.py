@@ -284,3 +284,105 @@ def test_animacy_explains_human_it_beyond_early_vision(data_root):
     np.testing.assert_allclose(found["variance"].sel(component="animacy"), expected, atol=1e-10)
     alone = found["variance"].mean("subject")
     assert float(alone.sel(component="animacy")) > 3 * float(alone.sel(component="vision"))
+
+
+# Limits and units
+
+
+def test_three_pairs_are_enough_for_one_model_and_two_are_not(data):
+    x = np.full(N_PAIRS, np.nan)
+    x[[2, 5, 30]] = [1.0, 2.0, 4.0]
+    model = make(x[None], "model", "m")
+    y = data.copy(deep=True)
+    y[0, [2, 5, 30]] = [1.0, 3.0, 2.0]
+    y[1, 5] = np.nan
+    found = regress(model, y)
+    # Deviations (-4, -1, 5) / 3 and (-1, 1, 0): weight (3 / 3) / (42 / 9), r2 (3 / 3)^2 / (42 / 9 * 2).
+    assert float(found["weight"][0, 0]) == pytest.approx(9 / 42, rel=1e-12)
+    assert float(found["intercept"][0]) == pytest.approx(2 - 9 / 42 * 7 / 3, rel=1e-12)
+    assert float(found["r2"][0]) == pytest.approx(9 / 84, rel=1e-12)
+    assert found["n_pairs"].values.tolist() == [3, 0, 3]
+    assert np.isnan(found["weight"][0, 1]) and found.attrs["n_undefined"] == 1
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e9])
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_a_partial_correlation_has_no_unit(models, data, method, scale):
+    expected = partial_compare(models, data, method)
+    np.testing.assert_allclose(partial_compare(models, data * scale, method), expected, rtol=1e-8)
+    np.testing.assert_allclose(partial_compare(models * scale, data, method), expected, rtol=1e-8)
+
+
+def test_a_model_that_is_a_sum_of_those_held_fixed_is_undefined_in_any_unit(models, data):
+    total = (2 * models[:1] + models[2:3].values).assign_coords(model=["sum"])
+    held = models[[0, 2]]
+    for scale in (1e-9, 1.0, 1e9):
+        assert np.isnan(partial_compare(total * scale, data, "pearson", given=held)).all()
+        near = total + 1e-5 * models[3:4].values
+        found = partial_compare(near * scale, data, "pearson", given=held)
+        np.testing.assert_allclose(
+            found, partial_compare(models[3:4], data, "pearson", given=held), rtol=1e-4, atol=1e-9
+        )
+
+
+def test_pairs_that_the_fixed_model_lacks_are_left_out(models, data):
+    held = models[1:2].copy(deep=True)
+    held[0, [0, 7, 9]] = np.nan
+    found = partial_compare(models[:1], data, "pearson", given=held)
+    keep = held.notnull().values[0]
+    expected = partial_compare(models[:1].where(keep), data.where(keep), "pearson", given=models[1:2])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    r = np.corrcoef(np.vstack([models.values[:2, keep], data.values[:1, keep]]))
+    by_hand = (r[0, 2] - r[0, 1] * r[1, 2]) / np.sqrt((1 - r[0, 1] ** 2) * (1 - r[1, 2] ** 2))
+    assert float(found[0, 0]) == pytest.approx(by_hand, abs=1e-12)
+
+
+@pytest.mark.parametrize("row", [0.5, 0.7])
+@pytest.mark.parametrize("non_negative", [False, True])
+def test_a_constant_model_explains_nothing_and_is_named(models, data, non_negative, row):
+    x = models.copy(deep=True)
+    x[0] = row
+    groups = {"nothing": ["m0"], "some": ["m1", "m3"]}
+    found = variance_partition(x, data, groups, non_negative=non_negative)
+    assert found.attrs["collinear"] == "m0"
+    np.testing.assert_allclose(found["r2"].sel(union="nothing"), 0.0, atol=1e-12)
+    np.testing.assert_allclose(found["r2"].sel(union="nothing + some"), found["r2"].sel(union="some"))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+@pytest.mark.parametrize("non_negative", [False, True])
+def test_shares_of_variance_have_no_unit(models, data, non_negative, scale):
+    expected = variance_partition(models, data, GROUPS, non_negative=non_negative)["r2"]
+    for x, y in ((models * scale, data), (models, data * scale)):
+        found = variance_partition(x, y, GROUPS, non_negative=non_negative)["r2"]
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_r2_of_nonnegative_weights_by_hand():
+    from neuroalign.rsa.linear_models import least_squares, r2_of
+
+    x, y = (
+        np.array([[1.0, -1, 0, 0], [0, 0, 3, -3]]),
+        np.array([[2.0, -2, -1, 1], [3, 3, 3, 3], [5, 3, 9, 3]]),
+    )
+    # Free, weights 2 and -1/3 leave nothing; not negative, the second is 0 and leaves 2 of 10. The third row
+    # is (0, -2, 4, -2) about its mean: weights 1 and 1, and (-1, -1, 1, 1) is left, 4 of 24.
+    np.testing.assert_allclose(r2_of(x, y, False), [1.0, np.nan, 1 - 4 / 24], atol=1e-14)
+    np.testing.assert_allclose(r2_of(x, y, True), [0.8, np.nan, 1 - 4 / 24], atol=1e-14)
+    centred = y - y.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(least_squares(x, centred, True), [[2, 0], [0, 0], [1, 1]], atol=1e-14)
+    np.testing.assert_allclose(least_squares(x, centred, False), [[2, -1 / 3], [0, 0], [1, 1]], atol=1e-14)
+
+
+def test_as_many_models_as_pairs_are_dependent_only_where_they_are():
+    from neuroalign.rsa.linear_models import collinear, dependent
+
+    rows = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    assert dependent(rows[:3]).tolist() == [False] * 3
+    assert dependent(rows).tolist() == [True] * 4  # about their means they sum to 0
+    assert dependent(np.vstack([rows[:2], rows[:1], rows[2:3]])).tolist() == [True, False, True, False]
+    assert dependent(np.vstack([rows[:2], np.full(4, 2.0)])).tolist() == [False, False, True]
+    assert dependent(np.vstack([rows, [1, 5, 2, 7]])).all()
+    lacking = np.where(np.eye(3, 4, 1) > 0, np.nan, rows[:3])
+    assert collinear(lacking, ranks=False).tolist() == [True, True, True]
+    assert collinear(np.full((2, 4), np.nan), ranks=True).tolist() == [False, False]

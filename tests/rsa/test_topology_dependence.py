@@ -185,3 +185,25 @@ def test_the_same_generator_gives_the_same_p(rng):
 def test_what_has_no_dependence_is_refused(x, y, options, error, text):
     with pytest.raises(error, match=text):
         topology.agtdm(make(list(x)), make(list(y)), **options)
+
+
+@pytest.mark.parametrize("n", [4, 5])
+def test_four_observations_are_enough(rng, n):
+    x, y = rng.random((2, n))
+    found = topology.agtdm(make(x), make(y), n_thresholds=2)
+    a, b = (np.abs(np.subtract.outer(z, z)) for z in (x, y))
+    assert found["distance_correlation"] == pytest.approx(r_star(a, b), rel=1e-10)
+    assert found["map"].shape == (1, 1)
+    with pytest.raises(ShapeError, match="needs at least 4 observations; got 3"):
+        topology.agtdm(make(x[:3]), make(y[:3]))
+    with pytest.raises(InvalidValueError, match="n_thresholds must be an integer of at least 2; got 1"):
+        topology.agtdm(make(x), make(y), n_thresholds=1)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1e9, 1e30])
+def test_units_of_either_variable_never_matter(rng, scale):
+    x, y = rng.standard_normal((2, 12, 3))
+    one = topology.agtdm(make(x), make(x + y), n_thresholds=4)
+    other = topology.agtdm(make(scale * x), make(x + y), n_thresholds=4)
+    for name in ("map", "statistic", "distance_correlation"):
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-7, atol=1e-9)

@@ -7,11 +7,13 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 
 from neuroalign import rsa
 from neuroalign.errors import InvalidValueError, ShapeError
 from neuroalign.rsa import topology
+from neuroalign.rsa.topology import geodesics
 from neuroalign.schema import align, make_rdm, square
 
 RULES = [
@@ -271,3 +273,89 @@ def test_an_rdm_of_nothing_but_nan_has_no_edge_and_no_path():
     found = topology.geodesic(make([[np.nan] * 3, [1.0, 2.0, 3.0]], ["rdm"]), edges="p-shortest", p=0.3)
     assert np.isnan(found[0]).all()
     assert found[1, 0] == 1.0 and np.isnan(found[1, 1:]).all()
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 1.0, 2.0**40])
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+def test_the_edges_of_a_regular_figure_are_ties_at_every_scale(scale, offset):
+    angle = 2 * np.pi * (np.arange(7) + offset) / 7
+    rdm = make(scale * pdist(np.stack([np.cos(angle), np.sin(angle)], axis=1)))
+    apart = np.abs(np.subtract.outer(np.arange(7), np.arange(7)))
+    hops = np.minimum(apart, 7 - apart)[np.triu_indices(7, 1)]
+    for k, reach in ((1, 1), (2, 1), (3, 2), (4, 2), (6, 3)):
+        found = topology.geodesic(rdm, edges="k-nearest", k=k, weighted=False)
+        np.testing.assert_array_equal(found, np.ceil(hops / reach))
+
+
+def test_stimuli_at_one_place_are_each_others_nearest():
+    found = topology.geodesic(make(np.zeros(6)), edges="k-nearest", k=1)
+    assert found.values.tolist() == [0.0] * 6 and found.attrs["n_unreachable"] == 0
+
+
+def test_k_goes_up_to_all_others():
+    rdm = make(np.array([1.0, 5.0, 9.0, 2.0, 7.0, 3.0]))
+    found = topology.geodesic(rdm, edges="k-nearest", k=3)
+    assert found.values.tolist() == [1, 3, 6, 2, 5, 3]
+    assert topology.geodesic(rdm, edges="k-nearest", k=1).values.tolist() == [1, 3, 6, 2, 5, 3]
+    with pytest.raises(ShapeError, match="k must be below the number of stimuli, 4; got 4"):
+        topology.geodesic(rdm, edges="k-nearest", k=4)
+    with pytest.raises(InvalidValueError, match="k must be a positive integer; got 0"):
+        topology.geodesic(rdm, edges="k-nearest", k=0)
+
+
+@pytest.mark.parametrize(("p", "n_edges"), [(1e-9, 1), (0.25, 2), (0.5, 3), (0.75, 4), (1.0, 6)])
+def test_a_share_of_the_pairs_is_rounded_and_holds_one_at_least(p, n_edges):
+    # 0.25 and 0.75 of 6 pairs are 1.5 and 4.5: to the even number.
+    row = np.array([1.0, 50.0, 60.0, 2.0, 55.0, 3.0])
+    known = np.sort(row)[:n_edges]
+    found = topology.geodesic(make(row), edges="p-shortest", p=p).values
+    kept = found[np.isin(row, known)]
+    assert np.isfinite(kept).all() and len(kept) == n_edges
+    lone = topology.geodesic(make(row), edges="p-shortest", p=p)
+    assert lone.attrs["n_unreachable"] == {1: 5, 2: 3}.get(n_edges, 0)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.001])
+def test_a_share_is_above_0_and_at_most_1(p):
+    for edges in ("p-shortest", "p-nearest"):
+        with pytest.raises(InvalidValueError, match="p must be above 0 and at most 1"):
+            topology.geodesic(make(np.ones(6)), edges=edges, p=p)
+
+
+def test_only_values_below_1_are_edges_of_a_graph():
+    found = topology.geodesic(make(np.array([0.0, 1.0, 1.0, 0.5, 1.0, 1.0])))
+    np.testing.assert_array_equal(found, [0, 0.5, np.nan, 0.5, np.nan, np.nan])
+    dropped = topology.geodesic(make(np.array([0.0, 1.0, 1.0, 0.5, 1.0, 1.0])), zero_edges="drop")
+    np.testing.assert_array_equal(dropped, [np.nan, np.nan, np.nan, 0.5, np.nan, np.nan])
+    with pytest.raises(InvalidValueError, match=r"takes a geo-topological RDM, 0 to 1; got values to 1\.5"):
+        topology.geodesic(make(np.array([0.0, 1.0, 1.5])))
+
+
+def test_lengths_are_filled_and_rounded_row_by_row():
+    nan = np.nan
+    values = np.array([[0.0, nan, 0.0], [nan, nan, nan], [2.0, nan, 0.5], [0.125, 8.0, 0.0]])
+    expected = [[0, 0, 0], [nan, nan, nan], [2, 2, 0.5], [0.125, 8, 0]]
+    np.testing.assert_array_equal(geodesics.filled(values), expected)
+    expected = [[0, nan, 0], [nan, nan, nan], [1, nan, 0.25], [0.015625, 1, 0]]
+    np.testing.assert_array_equal(geodesics.rounded(values), expected)
+
+
+def test_eight_points_are_enough_for_toys_and_lie_where_their_formulas_say():
+    t = (np.arange(8) + 0.5) * np.pi / 4
+    x, y, zero = np.sin(t), np.sin(t) * np.cos(t), np.zeros(8)
+    turned = np.where(t < np.pi, y, -y)
+    found = topology.toy_curves(8)
+    for curve, places in (
+        ("flat 8", (x, y, zero)),
+        ("twisted 8", (x, y, 0.25 * np.cos(t))),
+        ("untangled flat 8", (x, turned, zero)),
+        ("untangled twisted 8", (x, turned + 0.15 * np.cos(t), zero)),
+    ):
+        np.testing.assert_allclose(found.sel(curve=curve), np.transpose(places), atol=1e-14)
+    t = np.arange(8) * np.pi / 4
+    rings = topology.toy_rings(8)
+    np.testing.assert_allclose(rings[0], np.transpose([np.cos(t), np.sin(t), zero]), atol=1e-14)
+    np.testing.assert_allclose(rings[1], np.transpose([np.cos(t), np.sin(t), np.sin(2 * t)]), atol=1e-14)
+    for toy in (topology.toy_curves, topology.toy_rings):
+        with pytest.raises(InvalidValueError, match="n_points must be an integer of at least 8; got 7"):
+            toy(7)

@@ -8,8 +8,9 @@ import xarray as xr
 
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
 from neuroalign.rsa import topology
+from neuroalign.rsa.topology import centroids
 from neuroalign.rsa.topology.centroids import hits
-from neuroalign.schema import align, make_rdm
+from neuroalign.schema import align, make_rdm, square
 
 CELLS = topology.grid(0.25)
 
@@ -309,3 +310,106 @@ def test_draws_of_fewer_than_three_stimuli_have_no_value_and_are_counted():
         few += len(set(rng.integers(3, size=3).tolist())) < 3
     found = bootstrap(simulated(0.5, n_stimuli=3), resample="stimulus")
     assert 20 < few < 40 and found.attrs["n_undefined"] == few
+
+
+def distinct(n_vectors, n_subjects, n_classes, seed):
+    """Gram matrices of random vectors."""
+    rng = np.random.default_rng(seed)
+    truth = rng.standard_normal((n_vectors, 1, n_classes, 15))
+    vectors = truth + 2 * rng.standard_normal((n_vectors, n_subjects, n_classes, 15))
+    return np.einsum("csrv,ctqv->csrtq", vectors, vectors)
+
+
+@pytest.mark.parametrize("chunk", [1, 30, 100, 100_000])
+def test_cells_are_taken_in_chunks_of_any_size(monkeypatch, chunk):
+    gram = distinct(7, 4, 3, 0)
+    expected = centroids.accuracies(gram, np.ones(4))
+    monkeypatch.setattr(centroids, "CHUNK", chunk)
+    found = centroids.accuracies(gram, np.ones(4))
+    np.testing.assert_array_equal(found, expected)
+    assert found.shape == (7, 4)
+    for one, row in zip(gram, found, strict=True):
+        np.testing.assert_array_equal(centroids.accuracies(one[None], np.ones(4))[0], row)
+
+
+def test_a_subject_that_was_not_drawn_has_no_part_in_choices_and_means():
+    cells = CELLS.isel(cell=range(6))
+    gram = distinct(6, 5, 3, 1)
+    weights = np.array([1.0, 2.0, 0.0, 1.0, 1.0])
+    drawn = np.flatnonzero(weights)
+    some = gram[:, drawn][:, :, :, drawn]
+    found = centroids.chosen_cells(gram, weights, cells)
+    np.testing.assert_array_equal(found[:, drawn], centroids.chosen_cells(some, weights[drawn], cells))
+    # Of three distinct subjects each has two others; of two, one.
+    assert (centroids.chosen_cells(gram, np.array([1.0, 1, 1, 0, 0]), cells)[0, :3] >= 0).all()
+    assert (centroids.chosen_cells(gram, np.array([1.0, 3, 0, 0, 0]), cells)[:, :2] == -1).all()
+    values = np.array([[np.nan, 1.0, 3.0], [2.0, np.nan, 1.0]])
+    np.testing.assert_array_equal(centroids.weighted_mean(values, np.array([0.0, 1.0, 3.0])), [2.5, np.nan])
+
+
+def test_of_equal_cells_the_widest_and_then_the_lowest_is_chosen():
+    found = topology.model_selection(simulated(1e-3, n_subjects=3), cells=CELLS)
+    assert (found["accuracy"].where(found["upper"] > found["lower"], drop=True) == 1).all()
+    # The grid has the steps 0, 0.25 and so on.
+    expected = {
+        "all": (0.0, 1.0),
+        "local": (0.0, 0.25),
+        "global": (0.75, 1.0),
+        "geometry": (0.0, 1.0),
+        "topology": (0.5, 0.5),
+        "intermediate": (0.0, 0.75),
+    }
+    for name, (lower, upper) in expected.items():
+        assert (found["chosen_lower"].sel(choice=name) == lower).all()
+        assert (found["chosen_upper"].sel(choice=name) == upper).all()
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(0.0, 1.0), (0.25, 0.5)])
+def test_the_only_cell_is_chosen(lower, upper):
+    where = (CELLS["lower"] == lower) & (CELLS["upper"] == upper)
+    found = topology.model_selection(simulated(0.9), cells=CELLS.isel(cell=np.flatnonzero(where)))
+    assert found["chosen_lower"].sel(choice="all").values.tolist() == [lower] * 5
+    assert found["chosen_upper"].sel(choice="all").values.tolist() == [upper] * 5
+    assert found["summary_accuracy"].sel(summary="chosen") == pytest.approx(found["accuracy"].item())
+
+
+def test_two_subjects_two_classes_and_three_stimuli_are_enough():
+    values = np.array([[[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], [[1.0, 2.0, 4.0], [2.5, 2.0, 1.0]]])
+    found = topology.model_selection(make(values), cells=CELLS.isel(cell=[0]))
+    assert found["summary_accuracy"].sel(summary=["raw", "z-scored", "rank"]).values.tolist() == [1, 1, 1]
+    assert found.attrs["chance"] == 0.5
+    for wrong, text in (
+        (values[:1], "at least 2 along 'subject' are needed; got 'p0'"),
+        (values[:, :1], "at least 2 along 'roi' are needed; got 'A'"),
+        (values[..., :1], "model selection needs at least 3 stimuli"),
+    ):
+        with pytest.raises(ShapeError, match=text):
+            topology.model_selection(make(wrong))
+
+
+def drawn_stimuli(rdms, n=16):
+    """The stimuli of each draw, and how many draws a bootstrap over stimuli counts as undefined."""
+    few = CELLS.isel(cell=[1, 4, 9])
+    options = {"n_bootstrap": n, "resample": "stimulus", "rng": np.random.default_rng(1)}
+    found = topology.model_selection(rdms, cells=few, **options)
+    rng, drawn, n_stimuli = np.random.default_rng(1), [], square(rdms.values[0, 0]).shape[0]
+    for _ in range(n):
+        rng.integers(len(rdms), size=len(rdms))  # the draw of subjects
+        drawn.append(set(rng.integers(n_stimuli, size=n_stimuli).tolist()))
+    return drawn, found.attrs["n_undefined"]
+
+
+def test_a_pair_that_is_the_same_in_all_rdms_leaves_no_draw_undefined():
+    rdms = simulated(0.6, n_subjects=3, n_stimuli=6)
+    rdms[..., [0, 4, 7]] = 0.5
+    drawn, n_undefined = drawn_stimuli(rdms)
+    assert n_undefined == sum(len(some) < 3 for some in drawn) < 3
+
+
+def test_draws_in_which_one_rdm_is_constant_have_no_value_and_are_counted():
+    rdms = simulated(0.6, n_subjects=3, n_stimuli=5)
+    # Of one RDM only the pair of stimuli 0 and 1 differs from the others.
+    rdms[1, 2] = 1.0
+    rdms[1, 2, 0] = 2.0
+    drawn, n_undefined = drawn_stimuli(rdms)
+    assert 2 < n_undefined == sum(len(some) < 3 or not {0, 1} <= some for some in drawn) < 15

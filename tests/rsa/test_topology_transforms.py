@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from neuroalign.errors import InvalidValueError, ShapeError
 from neuroalign.rsa import topology
+from neuroalign.rsa.topology.families import SLACK
 from neuroalign.schema import align, make_rdm
 
 
@@ -214,3 +215,44 @@ def test_the_grid_has_every_pair_once_and_the_rank_rdm():
 def test_a_step_that_does_not_divide_1_is_refused(step):
     with pytest.raises(InvalidValueError, match="step must divide 1"):
         topology.grid(step)
+
+
+@pytest.mark.parametrize(
+    ("reached", "beyond", "name"),
+    [
+        ((0.2 + SLACK, 0.2 + SLACK), (0.2 + 2 * SLACK, 0.2 + 2 * SLACK), "local"),
+        ((0.8 - SLACK, 0.8 - SLACK), (0.8 - 2 * SLACK, 0.8 - 2 * SLACK), "global"),
+        ((0.0, 0.8 - SLACK), (0.0, 0.8 - 2 * SLACK), "geometry"),
+        ((0.4 - SLACK, 0.5), (0.4 - 2 * SLACK, 0.5), "topology"),
+        ((0.5, 0.6 + SLACK), (0.5, 0.6 + 2 * SLACK), "topology"),
+    ],
+)
+def test_a_border_counts_as_reached_within_rounding(reached, beyond, name):
+    assert topology.family(*reached) == name
+    assert topology.family(*beyond) == "intermediate"
+
+
+@pytest.mark.parametrize(("step", "n"), [(1, 1), (0.5, 2), (0.2, 5), (1 / 3, 3)])
+def test_grids_of_few_steps_have_all_their_pairs(step, n):
+    found = topology.grid(step)
+    expected = [(i / n, j / n) for i in range(n + 1) for j in range(i, n + 1)]
+    assert list(zip(found["lower"].values, found["upper"].values, strict=True)) == expected
+    assert found.attrs["step"] == step
+
+
+def test_ranks_of_zeros_and_of_few_values_by_hand():
+    rdm = make(np.array([[0.0, 0.0, 5.0, 0.0, 2.0, 2.0], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]]), dims=["subject"])
+    # Mid-ranks 2 2 6 2 4.5 4.5, from 0 to 1; and 3, 6, 3 and so on.
+    np.testing.assert_allclose(
+        topology.geo_topological(rdm), [[0, 0, 1, 0, 0.625, 0.625], [0, 1, 0, 0, 0, 0]], atol=1e-15
+    )
+    graph = topology.geo_topological(rdm, 0.5, 0.5)
+    # The median of the first row is 0.3125, that of the second 0.
+    assert graph.values.tolist() == [[0, 0, 1, 0, 1, 1], [0, 1, 0, 0, 0, 0]]
+    assert topology.geo_topological(rdm, 0, 0).values.tolist() == graph.values.tolist()
+    assert topology.geo_topological(rdm, 1, 1).values.tolist() == [[0] * 6] * 2
+    np.testing.assert_allclose(
+        topology.geo_topological(rdm, kind="sigmoid", slope=3.0, centre=0.25)[0, [0, 2, 4]],
+        1 / (1 + np.exp([0.75, -2.25, -1.125])),
+        rtol=1e-12,
+    )

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from neuroalign import stats
 from neuroalign.errors import InvalidValueError, LabelError, ShapeError
+from neuroalign.stats.adjacency import neighbour_pairs
 from neuroalign.stats.cluster_labels import enhanced, find_clusters, spread
 
 
@@ -380,3 +381,211 @@ def test_an_adjacency_of_other_places_is_refused():
         ShapeError, match="adjacency is of 'neuroid', which values do not have; their dims are"
     ):
         stats.cluster_test(x.isel(neuroid=0, drop=True), adjacency=chain(2))
+
+
+def of_mean(values, threshold, **options):
+    return stats.cluster_test(scores(values), statistic="mean", threshold=threshold, **options)
+
+
+def test_two_subjects_are_enough_for_clusters_by_hand():
+    # Means 2, 2, 0, -3, -1; of four patterns + -: -1, 0, 1, 0, 1 and its mirror stay below 1.5.
+    values = [[1.0, 2.0, 1.0, -3.0, 0.0], [3.0, 2.0, -1.0, -3.0, -2.0]]
+    found = of_mean(values, 1.5)
+    assert found["statistic"].values.tolist()[0] == 2.0 and found["label"].values.tolist() == [1, 0, 0, 0, 0]
+    # Subjects agree at the second and the fourth sample: there is no statistic.
+    assert np.isnan(found["statistic"].values).tolist() == [False, True, False, True, False]
+    assert found.attrs["n_undefined"] == 2 and found.attrs["n_draws"] == 3
+    assert sorted(found["null_maximum"].values.tolist()) == [0.0, 0.0, 2.0]
+    assert found["p_cluster"].values.tolist() == [0.5] and float(found["critical"]) == 2.0
+
+
+def test_a_cluster_by_hand_has_its_size_peak_and_times():
+    base = np.array([0.0, 2.0, 3.0, 2.5, 0.0, -2.0, -4.0, 0.0, 1.5, 0.0])
+    spread = 0.01 * np.array([[-1.0], [0.0], [1.0]])
+    x = scores(base + spread, time=0.5 + 0.25 * np.arange(10))
+    found = stats.cluster_test(x, statistic="mean", threshold=1.5)
+    assert found["label"].values.tolist() == [0, 1, 1, 1, 0, 2, 2, 0, 3, 0]
+    np.testing.assert_allclose(found["mass"], [7.5, -6.0, 1.5])
+    assert found["size"].values.tolist() == [3, 2, 1] and found["sign"].values.tolist() == [1, -1, 1]
+    np.testing.assert_allclose(found["peak"], [3.0, -4.0, 1.5])
+    assert found["peak_time"].values.tolist() == [1.0, 2.0, 2.5]
+    assert found["start"].values.tolist() == [0.75, 1.75, 2.5]
+    assert found["stop"].values.tolist() == [1.25, 2.0, 2.5]
+    assert found["cluster"].values.tolist() == [1, 2, 3]
+    one = stats.cluster_test(x, statistic="mean", threshold=1.5, tail="less")
+    assert one["label"].values.tolist() == [0, 0, 0, 0, 0, 1, 1, 0, 0, 0]
+    np.testing.assert_allclose([one["mass"][0], one["peak"][0]], [-6.0, -4.0])
+    by_size = stats.cluster_test(x, statistic="mean", threshold=1.5, weights="size")
+    assert sorted(by_size["null_maximum"].values.tolist())[-1] == 3.0
+
+
+def test_a_sample_at_the_threshold_is_in_and_a_threshold_is_above_0():
+    values = np.array([[1.0, 1.0, 2.0], [3.0, 2.0, 5.0]])
+    found = of_mean(values, 2.0)
+    assert (found["label"].values > 0).tolist() == [True, False, True]
+    above = of_mean(values, np.nextafter(2.0, 3.0))
+    assert (above["label"].values > 0).tolist() == [False, False, True]
+    for threshold in (0.0, -2.0, np.inf, np.nan):
+        with pytest.raises(InvalidValueError, match=f"threshold must be positive; got {threshold}"):
+            of_mean(values, threshold)
+    assert (of_mean(values, 1e-12)["label"].values > 0).all()
+
+
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])  # exact, as a t may be exactly at a level
+@pytest.mark.parametrize("threshold", [None, "tfce"])
+def test_the_unit_of_scores_changes_no_cluster(scale, threshold):
+    values = smooth((5, 16), 20) + 0.2
+    values[:, 8] = [0.1, 0.1, -0.1, 0.1, -0.1]  # under one pattern of signs all are the same
+    values[:, 9] = 0.3
+    one, other = (stats.cluster_test(scores(by * values), threshold=threshold) for by in (1.0, scale))
+    for name in ("statistic", "p", "null_maximum"):
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-6)
+    assert np.isinf(one["null_maximum"].values).any() and np.isnan(one["statistic"].values[9])
+
+
+def slow_tfce(t, near, step):
+    """Of one map (place, time): its positive part, level by level."""
+    total = np.zeros(t.shape)
+    for i in range(1, int(t.max() / step) + 1 if t.max() > 0 else 1):
+        label = flood(t >= i * step, near)
+        for k in range(1, label.max() + 1):
+            total[label == k] += (label == k).sum() ** 0.5 * (i * step) ** 2 * step
+    return total
+
+
+@pytest.mark.parametrize("tail", ["greater", "less", "two-sided"])
+def test_tfce_is_that_of_every_pattern_of_signs_made_one_by_one(tail, monkeypatch):
+    values = smooth((5, 2, 3, 5), 21, 1)
+    values[:, 0, :2, 1:4] += 0.4
+    values[:, 1, 1, 3] = 0.25
+    near, step = chain(3), 1.5
+    sides = {"greater": [1], "less": [-1], "two-sided": [1, -1]}[tail]
+
+    def both(x):
+        deviation = x.std(0, ddof=1)
+        known = deviation > 1e-12
+        t = np.where(known, x.mean(0) / (np.where(known, deviation, 1.0) / np.sqrt(5)), 0.0)
+        t[1, 1, 3] = 0.0  # where subjects do not differ
+        return np.array([[slow_tfce(side * one, near, step) for side in sides] for one in t])
+
+    signs = [np.array(s)[:, None, None, None] for s in product([1, -1], repeat=5)]
+    null = np.array([both(values * s).max(axis=(1, 2, 3)) for s in signs])
+    expected = np.tensordot(both(values), sides, axes=(1, 0))
+    expected[1, 1, 3] = np.nan
+    made = {"subject": range(5), "neuroid": list("abc"), "time": np.arange(5) / 10}
+    x = xr.DataArray(values, dims=("subject", "model", "neuroid", "time"), coords=made)
+    for family, chunk in (("joint", 10), ("joint", 93), ("separate", 10**6)):
+        monkeypatch.setattr("neuroalign.stats.cluster_null.CHUNK", chunk)
+        monkeypatch.setattr("neuroalign.stats.clusters.CHUNK", chunk)
+        found = stats.cluster_test(x, adjacency=near, threshold="tfce", step=step, tail=tail, family=family)
+        np.testing.assert_allclose(found["enhanced"], expected, atol=1e-9)
+        largest = null if family == "separate" else np.repeat(null.max(axis=1, keepdims=True), 2, axis=1)
+        p = (largest[:, :, None, None] >= np.abs(expected) * (1 - 1e-9)).mean(axis=0)
+        np.testing.assert_allclose(found["p"], np.where(np.isnan(expected), np.nan, p), atol=1e-12)
+        kept = np.sort(largest[1:] if family == "separate" else largest[1:, 0], axis=0)
+        np.testing.assert_allclose(np.sort(found["null_maximum"], axis=0), kept, atol=1e-9)
+        # Of 31 draws in order the 95th percentile is the 30th: .95 x 30 = 28.5 steps from the first.
+        np.testing.assert_allclose(found["critical"], kept[29], atol=1e-9)
+
+
+def test_tfce_of_whole_steps_by_hand():
+    # Levels .5, 1, 1.5 and 2, which the plateau reaches: squares .25 + 1 + 2.25 + 4, times the step.
+    values = np.array([[[0.0, 2.0, 2.0, 2.0, 0.0, 1.0, 0.4]], [[1.0, 0.5, 0.0, -3.0, 0.0, 2.0, 2.0]]])
+    found = enhanced(values, None, step=0.5, extent=0.5, height=2.0)
+    plateau, low = 7.5 * 0.5, 1.25 * 0.5
+    np.testing.assert_allclose(found[0, 0], [0, *[np.sqrt(3) * plateau] * 3, 0, low, 0])
+    pair = np.sqrt(2) * 0.25 * 0.5
+    top = np.sqrt(2) * plateau
+    np.testing.assert_allclose(found[1, 0], [pair + 0.5, pair, 0, 0, 0, top, top])
+    # Places that are neighbours share an extent.
+    joined = enhanced(values.transpose(1, 0, 2), np.array([[0, 1]]), step=1.0, extent=1.0, height=1.0)
+    np.testing.assert_allclose(joined[0], [[0, 9, 9, 9, 0, 3, 0], [1, 0, 0, 0, 0, 7, 7]])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_not_above_0_is_not_enhanced_by_rounding(seed):
+    values = np.random.default_rng(seed).standard_normal((40, 3, 25))
+    values[values < 0.2] = 0.0
+    values[::2, :, ::3] *= -1
+    found = enhanced(values, np.array([[0, 1], [1, 2]]), step=0.03, extent=0.37, height=1.7)
+    assert (found[values <= 0] == 0).all() and (found[values > 0.03] > 0).all()
+
+
+def test_as_many_thresholds_as_are_allowed_and_one_more(monkeypatch):
+    monkeypatch.setattr("neuroalign.stats.cluster_null.MOST_LEVELS", 4)
+    values = np.array([[1.0, 0.5], [3.0, 0.0]])
+    found = of_mean(values, "tfce", step=0.5)
+    np.testing.assert_allclose(found["enhanced"], [3.75, 0.0])
+    with pytest.raises(
+        InvalidValueError, match=r"step 0\.5 is too small for a statistic of 2\.25: more than 4"
+    ):
+        of_mean(values + np.array([[0.0], [0.5]]), "tfce", step=0.5)
+    for step in (0.0, -0.5, np.nan):
+        with pytest.raises(InvalidValueError, match=f"step must be positive; got {step}"):
+            of_mean(values, "tfce", step=step)
+
+
+@pytest.mark.parametrize(("n_subjects", "exact"), [(4, True), (5, True), (6, False)])
+def test_all_patterns_are_taken_of_as_many_subjects_as_can_be_listed(n_subjects, exact, monkeypatch):
+    for module in ("flips", "clusters"):
+        monkeypatch.setattr(f"neuroalign.stats.{module}.ENUMERATED", 5)
+    x = scores(smooth((n_subjects, 12), 22))
+    found = stats.cluster_test(x, n=9, rng=np.random.default_rng(0))
+    assert found.attrs["exact"] == exact
+    assert found.attrs["n_draws"] == (2**n_subjects - 1 if exact else 9) == found.sizes["draw"]
+
+
+def test_a_single_score_at_a_sample_is_no_statistic():
+    values = smooth((4, 8), 23)
+    values[1:, 2] = np.nan
+    values[2:, 5] = np.nan
+    values[:, 6] = np.nan
+    found = stats.cluster_test(scores(values), missing="omit", threshold=0.1)
+    assert np.isnan(found["statistic"].values).tolist() == [i in (2, 6) for i in range(8)]
+    two = values[:2, 5]
+    assert float(found["statistic"][5]) == pytest.approx(two.mean() / (two.std(ddof=1) / np.sqrt(2)))
+    assert (found.attrs["n_missing"], found.attrs["n_undefined"]) == (9, 2)
+    values[3, 0] = np.inf
+    with pytest.raises(InvalidValueError, match=r"must be finite; 1 of 32 are not, of 3\.$"):
+        stats.cluster_test(scores(values), missing="omit")
+    with pytest.raises(InvalidValueError, match=r"10 of 32 are not, of 0, 1, 2, 3\. Pass missing='omit'"):
+        stats.cluster_test(scores(values))
+
+
+@pytest.mark.parametrize("step", [1e-6, 1.0, 1e6])
+def test_times_may_differ_by_the_share_of_a_step_that_is_allowed(step, monkeypatch):
+    monkeypatch.setattr("neuroalign.stats.cluster_maps.UNEVEN", 0.5)
+    values = smooth((3, 4), 24)
+    # Steps 3, 5 and 4 differ by half of their mean, 3, 5.25 and 4 by more.
+    stats.cluster_test(scores(values, time=step * np.array([0.0, 3.0, 8.0, 12.0])))
+    with pytest.raises(InvalidValueError, match="times must be evenly spaced; steps are "):
+        stats.cluster_test(scores(values, time=step * np.array([0.0, 3.0, 8.25, 12.25])))
+    stats.cluster_test(scores(values[:, :1]), threshold=1.0)  # a single time has no step
+
+
+def test_neighbours_are_the_pairs_of_a_symmetric_matrix():
+    near = np.array([[5, 0, -1, 0], [0, 0, 2, 0], [-3, 1, 0, 0], [0, 0, 0, 0]])
+    x = xr.DataArray(np.zeros((2, 4)), dims=("subject", "neuroid"))
+    for matrix in (near, scipy.sparse.csr_array(near), near.astype(bool)):
+        dim, pairs = neighbour_pairs(matrix, x)
+        assert dim == "neuroid" and pairs.tolist() == [[0, 2], [1, 2]]
+    three = xr.DataArray(np.zeros((4, 4, 1)), dims=("neuroid", "neuroid_b", "more"))
+    with pytest.raises(
+        ShapeError, match=r"dims such as \(neuroid, neuroid_b\); got \('neuroid', 'neuroid_b', 'm"
+    ):
+        neighbour_pairs(three, x)
+    with pytest.raises(ShapeError, match=r"adjacency must be \(4, 4\), .*; got \(4, 3\)"):
+        neighbour_pairs(near[:, :3], x)
+
+
+def test_places_alone_are_one_time_each():
+    values = np.array([[1.0, 2.0, 0.0, 3.0], [3.0, 2.5, 0.5, 4.0], [2.0, 2.0, -0.5, 3.5]])
+    x = xr.DataArray(
+        values, dims=("subject", "neuroid"), coords={"subject": list("abc"), "neuroid": list("wxyz")}
+    )
+    near = np.zeros((4, 4), dtype=bool)
+    near[0, 3] = near[3, 0] = True
+    found = stats.cluster_test(x, adjacency=near, statistic="mean", threshold=1.5)
+    assert found["label"].values.tolist() == [1, 2, 0, 1]
+    np.testing.assert_allclose(found["mass"], [5.5, 6.5 / 3])
+    assert found["peak_neuroid"].values.tolist() == ["z", "x"] and found["size"].values.tolist() == [2, 1]

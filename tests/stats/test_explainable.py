@@ -254,3 +254,141 @@ def test_arrays_without_names_and_impossible_maxima_are_refused(rng):
 def test_commonalities_need_a_score_of_every_union():
     with pytest.raises(ShapeError, match=r"3 sets have 7 unions; got scores of shape \(3,\)"):
         stats.commonalities(np.array([0.5, 0.4, 0.6]), 3)
+
+
+# The areas of a Venn diagram of three sets, by the sets that share each.
+AREAS = {(0,): 0.1, (1,): 0.2, (2,): 0.05, (0, 1): 0.03, (0, 2): -0.02, (1, 2): 0.07, (0, 1, 2): 0.15}
+
+
+def test_commonalities_are_the_areas_of_a_venn_diagram():
+    unions = stats.all_unions(3)
+    assert unions == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+    scores = np.array([sum(area for of, area in AREAS.items() if set(of) & set(u)) for u in unions])
+    expected = np.array([AREAS[union] for union in unions])
+    np.testing.assert_allclose(stats.commonalities(scores, 3), expected, atol=1e-12)
+    # Neuroids and folds are apart, and of other units.
+    weights = np.array([[1.0, 1e-9], [-2.0, 1e9], [0.0, 3.0]])
+    found = stats.commonalities(scores[:, None, None] * weights, 3)
+    np.testing.assert_allclose(found, expected[:, None, None] * weights, rtol=1e-9)
+    np.testing.assert_allclose(found.sum(axis=0), scores[-1] * weights, rtol=1e-9)
+
+
+def test_commonalities_of_one_set_of_two_and_of_what_is_unknown():
+    assert stats.all_unions(1) == [(0,)]
+    np.testing.assert_allclose(stats.commonalities(np.array([0.3]), 1), [0.3])
+    # The first alone is all less the second; what both share is what is left.
+    np.testing.assert_allclose(stats.commonalities(np.array([0.5, 0.25, 0.625]), 2), [0.375, 0.125, 0.125])
+    found = stats.commonalities(np.array([[0.5, 0.5], [np.nan, 0.25], [0.625, 0.625]]), 2)
+    np.testing.assert_allclose(found, [[np.nan, 0.375], [0.125, 0.125], [np.nan, 0.125]])
+    for shape in ((6,), (8,), (7 - 4, 7), ()):
+        with pytest.raises(ShapeError, match="3 sets have 7 unions; got scores of shape"):
+            stats.commonalities(np.zeros(shape), 3)
+
+
+def two_repetitions(first, second):
+    return xr.DataArray(np.stack([first, second]), dims=("repetition", "stimulus"))
+
+
+def test_powers_of_two_repetitions_by_hand():
+    # Sums of squares about the mean are 11 and 11, that of the mean 1, 0, 4, 3 is 10: all over 3.
+    found = explainable_variance(two_repetitions([2.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 2.0]))
+    assert float(found.signal_power) == pytest.approx(2 * 10 / 3 - 11 / 3)
+    assert float(found.noise_power) == pytest.approx(11 / 3 - 3)
+    assert float(found.explainable_variance) == pytest.approx(9 / 11)
+    assert float(found.ceiling) == pytest.approx(np.sqrt(0.9))
+    assert found.attrs == {"over": "repetition", "n_repetitions": 2, "n_undefined": 0}
+
+
+def test_repetitions_that_share_exactly_nothing_have_a_signal_of_0_and_no_ceiling():
+    responses = two_repetitions([1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0])
+    found = explainable_variance(responses)
+    assert (float(found.signal_power), float(found.noise_power)) == (0.0, 4 / 3)
+    assert float(found.explainable_variance) == 0.0 and np.isnan(found.ceiling)
+    assert found.attrs["n_undefined"] == 1
+    halves = split_half_ceiling(responses, n=3, rng=np.random.default_rng(0))
+    assert float(halves.reliability) == 0.0 and np.isnan(halves.ceiling)
+    assert halves.attrs == {"over": "repetition", "n_splits": 3, "n_undefined": 1}
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_what_varies_by_rounding_only_has_no_power(rng, scale):
+    values = rng.standard_normal((3, 4, 5))
+    values[:, :, 1] = 0.0
+    values[:, :, 2] = np.array([0.1 + 0.2, 0.3, 0.3, 0.1 + 0.2])
+    values[:2, :, 3] = 0.7  # one of three repetitions varies
+    responses = xr.DataArray(scale * values, dims=("repetition", "time", "neuroid"))
+    found = explainable_variance(responses)
+    for name in ("explainable_variance", "signal_power", "noise_power", "ceiling"):
+        assert np.isnan(found[name].values[[1, 2]]).all()
+    assert np.isfinite(found.signal_power.values[[0, 3, 4]]).all()
+    mean, each = (
+        (scale * values).mean(axis=0).var(axis=0, ddof=1),
+        (scale * values).var(axis=1, ddof=1).mean(axis=0),
+    )
+    signal = (3 * mean - each) / 2
+    np.testing.assert_allclose(found.signal_power[[0, 3, 4]], signal[[0, 3, 4]], rtol=1e-9)
+    np.testing.assert_allclose(found.noise_power[[0, 3, 4]], (each - signal)[[0, 3, 4]], rtol=1e-9)
+
+
+def test_a_ceiling_of_two_dims_is_spread_over_the_scores():
+    scores = xr.DataArray(np.arange(1.0, 13.0).reshape(2, 3, 2), dims=("fold", "neuroid", "layer"))
+    ceiling = xr.DataArray([[2.0, 0.0, 4.0], [0.5, -1.0, np.nan]], dims=("layer", "neuroid"))
+    found = normalized(scores, ceiling)
+    for fold, neuroid, layer in np.ndindex(2, 3, 2):
+        bar, value = ceiling.values[layer, neuroid], found.normalized.values[fold, neuroid, layer]
+        np.testing.assert_equal(value, scores.values[fold, neuroid, layer] / bar if bar > 0 else np.nan)
+    assert (found.attrs["n_no_ceiling"], found.attrs["n_undefined"]) == (3, 6)
+
+
+def test_three_sizes_fit_a_curve_and_two_do_not():
+    x = np.array([2.0, 5.0, 9.0])
+    curves = np.stack([0.4 * (1 - np.exp(-x / 3)), 0.9 * (1 - np.exp(-x / 30))], axis=1).reshape(3, 2, 1)
+    v0, tau = fit_saturation(x, curves)
+    assert v0.shape == (2, 1)
+    np.testing.assert_allclose([v0.ravel(), tau.ravel()], [[0.4, 0.9], [3, 30]], rtol=1e-5)
+    with pytest.raises(InvalidValueError, match="at least 3 different positive sizes"):
+        fit_saturation(x[:2], curves[:2])
+    with pytest.raises(InvalidValueError, match="positive sizes; got"):
+        fit_saturation([-1.0, 2.0, 5.0], curves)
+    with pytest.raises(ShapeError, match=r"values must have shape \(3, ...\); got \(\)"):
+        fit_saturation(x, 0.3)
+
+
+def test_the_slowest_bend_that_is_seen_is_twenty_times_the_largest_size():
+    x = np.array([4.0, 8.0, 12.0, 16.0])
+    taus = np.array([0.5, 100.0, 300.0, 340.0, 2000.0])
+    v0, tau = fit_saturation(x, 0.9 * (1 - np.exp(-x[:, None] / taus)))
+    np.testing.assert_allclose(tau, [0.5, 100.0, 300.0, np.nan, np.nan], rtol=1e-3)
+    np.testing.assert_allclose(v0, [0.9, 0.9, 0.9, np.nan, np.nan], rtol=1e-3)
+    # Settled before the smallest size: the scale is at its lower end, from .02 of that on.
+    for x in (np.array([4.0, 8.0, 16.0]), np.arange(20.0, 30.0)):
+        v0, tau = fit_saturation(x, np.full((len(x), 4), [0.5, 0.25, 0.4, 0.9]))
+        np.testing.assert_allclose(v0, [0.5, 0.25, 0.4, 0.9])
+        assert (tau >= 0.02 * x[0]).all() and (tau <= 0.06 * x[0]).all()
+
+
+def test_a_ceiling_may_be_its_maximum_and_not_0():
+    x = [2.0, 3.0, 4.0]
+    for maximum, expected in ((0.5, 0.5), (0.499, np.nan), (0.501, 0.5)):
+        v0, tau = fit_saturation(x, [0.5] * 3, maximum=maximum)
+        np.testing.assert_equal(float(v0), expected)
+        assert np.isnan(tau) == np.isnan(expected)
+    assert np.isnan(fit_saturation(x, [0.0] * 3)).all()
+    assert np.isnan(fit_saturation(x, [0.1, np.nan, 0.2])).all()
+
+
+def test_four_subjects_are_enough_for_an_extrapolation():
+    def ceiling(who):
+        return np.array([[0.5, 0.25, 0.75]]) * (1 - np.exp(-len(who) / 1.5)) + 0.01 * who[0]
+
+    found = extrapolated_ceiling(ceiling, 4, rng=np.random.default_rng(0), n=5, n_subsets=6)
+    assert found["size"].values.tolist() == [2, 3, 4] and found.v0.dims == ("item_0", "item_1")
+    rng = np.random.default_rng(0)
+    values = np.array([[ceiling(np.sort(rng.permutation(4)[:size])) for _ in range(6)] for size in (2, 3, 4)])
+    np.testing.assert_allclose(found.ceiling, values.mean(axis=1))
+    np.testing.assert_allclose([found.v0, found.tau], fit_saturation([2, 3, 4], values.mean(axis=1)))
+    few = extrapolated_ceiling(ceiling, 9, rng=np.random.default_rng(0), n=2, n_subsets=2, sizes=[3, 4, 9])
+    assert few["size"].values.tolist() == [3, 4, 9]
+    for sizes in ([1, 4, 9], [3, 4, 10], [3, 4], [3, 4, 4]):
+        with pytest.raises(InvalidValueError, match="at least 3 different integers from 2 to 9"):
+            extrapolated_ceiling(ceiling, 9, rng=np.random.default_rng(0), sizes=sizes)

@@ -187,3 +187,130 @@ def test_a_rotation_by_more_than_half_and_a_chance_that_is_none_are_refused():
     maps = xr.DataArray(np.ones((3, 2)), dims=("subject", "neuroid"), coords={"subject": list("abc")})
     with pytest.raises(InvalidValueError, match="chance must be finite; got nan"):
         stats.map_tests(maps, chance=np.nan)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_ties_are_within_rounding_in_any_unit(scale):
+    one = scale * 0.3
+    null = np.array([scale * (0.1 + 0.2), one * (1 - 1e-14), one * (1 - 1e-12), one * (1 + 1e-12), 0.0])
+    assert stats.p_value(one, null) == 4 / 6
+    assert stats.p_value(one, null, tail="less") == 5 / 6
+    assert stats.p_value(one, null, tail="two-sided") == 1.0
+    assert stats.p_value(-one, -null, tail="less") == 4 / 6
+    assert stats.p_value(one, null[[2, 4]], tail="two-sided") == 2 / 3
+
+
+def test_a_statistic_of_0_ties_with_0_only():
+    null = [0.0, 1e-300, -1e-300, 2.0]
+    assert stats.p_value(0.0, null) == 4 / 5
+    assert stats.p_value(0.0, null, tail="less") == 3 / 5
+    assert stats.p_value(np.inf, [np.inf, 1.0, np.nan]) == 3 / 4
+
+
+@pytest.mark.parametrize(("n", "block"), [(12, 6), (13, 6), (12, 5), (7, 3), (2, 1), (9, 1)])
+def test_a_block_shuffle_is_a_rotation_whose_blocks_are_dealt(n, block):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        first = rng.integers(n)
+        rows = [(first + i) % n for i in range(n)]
+        blocks = [rows[i * block : (i + 1) * block] for i in range(-(-n // block))]
+        expected = [row for i in rng.permutation(len(blocks)) for row in blocks[i]]
+        assert stats.block_shuffle(n, block, np.random.default_rng(seed)).tolist() == expected
+    with pytest.raises(InvalidValueError, match=f"got block {n // 2 + 1} for {n} rows"):
+        stats.block_shuffle(n, n // 2 + 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("n", "minimum"), [(7, 1), (7, 2), (7, 3), (8, 4), (2, 1)])
+def test_a_rotation_is_by_every_number_of_rows_from_the_minimum_on(n, minimum):
+    rng, same = np.random.default_rng(0), np.random.default_rng(0)
+    found = [stats.circular_shift(n, rng, minimum=minimum) for _ in range(100)]
+    assert {int(order[0]) for order in found} == set(range(minimum, n - minimum + 1))
+    for order in found:
+        by = int(same.integers(minimum, n - minimum + 1))
+        assert order.tolist() == [(by + i) % n for i in range(n)]
+    with pytest.raises(InvalidValueError, match=f"at most half of the {n} rows; got {n // 2 + 1}"):
+        stats.circular_shift(n, rng, minimum=n // 2 + 1)
+
+
+def test_one_draw_is_a_draw_and_none_is_not(rng):
+    assert stats.permutation(np.sum, 1, permute=lambda rng: rng.permutation(4), rng=rng).tolist() == [6.0]
+    assert stats.shuffle(1, rng).tolist() == [0]
+    for n in (0, -1, True, 2.0):
+        with pytest.raises(InvalidValueError, match=f"n must be a positive integer; got {n}"):
+            stats.permutation(np.sum, n, permute=lambda rng: rng.permutation(4), rng=rng)
+    for null in (np.zeros((0, 2)), 3.0, np.zeros((4, 2, 2)), np.zeros(4)):
+        with pytest.raises(ShapeError, match=r"null must have shape \(draws, 2\)"):
+            stats.p_value([1.0, 2.0], null)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8])
+def test_the_interval_is_of_percentiles_of_the_draws_that_are(level):
+    values = np.random.default_rng(0).exponential(size=(5, 3, 2))
+
+    def statistic(index):
+        found = values[index].mean(axis=0)
+        found[1, 0] = np.nan if 0 in index else found[1, 0]
+        return found
+
+    found = stats.bootstrap(statistic, 5, n=40, rng=np.random.default_rng(1), level=level)
+    rng = np.random.default_rng(1)
+    draws = np.array([statistic(rng.integers(5, size=5)) for _ in range(40)])
+    np.testing.assert_array_equal(found.draws, draws)
+    np.testing.assert_array_equal(found.estimate, statistic(np.arange(5)))
+    for i, j in np.ndindex(3, 2):
+        known = draws[:, i, j][~np.isnan(draws[:, i, j])]
+        ends = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+        np.testing.assert_allclose([found.lower[i, j], found.upper[i, j]], ends)
+        assert found.n_undefined[i, j] == 40 - len(known)
+
+
+@pytest.mark.parametrize(
+    ("r", "factor", "expected"),
+    [
+        (0.5, 3.0, 0.75),
+        (0.6, 0.5, 3 / 7),
+        (-0.25, 3.0, -1.5),
+        (0.0, 2.0, 0.0),
+        (1.0, 2.0, 1.0),
+        (-1.0, 2.0, np.nan),  # the denominator is 0
+        (-0.5, 3.0, np.nan),
+        (-0.9, 3.0, np.nan),
+        (np.nan, 2.0, np.nan),
+    ],
+)
+def test_spearman_brown_of_what_has_and_has_no_value(r, factor, expected):
+    np.testing.assert_allclose(stats.spearman_brown([r, 0.0], factor), [expected, 0.0])
+
+
+def test_two_subjects_are_enough_for_ceilings_and_halves(rng):
+    values = rng.standard_normal((2, 9, 3))
+    r = stats.pearson_r(values[0], values[1])
+    lower, upper = stats.noise_ceiling(values)
+    np.testing.assert_allclose(lower, [r, r])
+    np.testing.assert_allclose(upper, [stats.pearson_r(one, values.mean(axis=0)) for one in values])
+    np.testing.assert_allclose(stats.split_half(values, n=3, rng=rng), 2 * r / (1 + r))
+    for wrong in (values[:1], values[0, :, 0]):
+        for what in (stats.noise_ceiling, lambda x: stats.split_half(x, n=3, rng=rng)):
+            with pytest.raises(ShapeError, match="at least 2 subjects; got values of shape"):
+                what(wrong)
+
+
+@pytest.mark.parametrize("n_subjects", [4, 5])
+def test_split_halves_equal_a_slow_loop_and_leave_an_odd_subject_out(n_subjects):
+    values = np.random.default_rng(2).standard_normal((n_subjects, 7, 2)) + np.arange(7.0)[:, None] / 2
+    rng = np.random.default_rng(3)
+    orders = [rng.permutation(n_subjects) for _ in range(6)]
+    each = [stats.pearson_r(values[o[:2]].mean(axis=0), values[o[2:4]].mean(axis=0)) for o in orders]
+    r = np.mean(each, axis=0)
+    found = stats.split_half(values, n=6, rng=np.random.default_rng(3))
+    np.testing.assert_allclose(found, 2 * r / (1 + r))
+
+
+def test_a_pool_that_is_no_mean_pools_the_others():
+    values = np.array([[1.0, 2.0, 4.0], [3.0, 1.0, 5.0], [9.0, 2.0, 0.0]])
+    lower, upper = stats.noise_ceiling(
+        values, pool=lambda some: some.sum(axis=0), score=lambda own, pool: (pool - own).sum()
+    )
+    total = values.sum()
+    assert lower.tolist() == [total - 2 * one.sum() for one in values]
+    assert upper.tolist() == [total - one.sum() for one in values]

@@ -114,3 +114,36 @@ def test_runs_of_neuroids_are_no_runs_of_a_series(series):
     wrong = series.assign_coords(run=("neuroid", np.arange(8)))
     with pytest.raises(LabelError, match=r"run must be a coordinate of time; its dims are \('neuroid',\)"):
         stats.prepare_series(wrong)
+
+
+def test_two_listeners_are_enough_and_have_each_others_correlation():
+    values = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 5.0], [4.0, 4.0, 3.0], [3.0, 5.0, 9.0]])
+    found = stats.isc(make_series(values[:, :2], ["a", "b"], ["L", "L"]), detrend=False, zscore=False)
+    np.testing.assert_allclose(found.values, [[5 / np.sqrt(50)]] * 2)  # sums of squares 5 and 10, product 5
+    # A third has another region only: nobody else has that, and it lacks theirs.
+    three = stats.isc(make_series(values, ["a", "b", "c"], ["L", "L", "R"]), detrend=False, zscore=False)
+    np.testing.assert_allclose(three.sel(roi="L"), [5 / np.sqrt(50)] * 2 + [np.nan])
+    assert np.isnan(three.sel(roi="R")).all()
+    assert (three.attrs["n_missing"], three.attrs["n_undefined"]) == (3, 1)
+
+
+def test_a_series_is_prepared_within_each_of_three_runs(series):
+    runs = np.repeat(["z", "x", "y"], [25, 20, 15])
+    values = series.values.copy()
+    values[25:45, 3] = 7.0
+    labelled = series.copy(data=values).assign_coords(run=("time", runs))
+    found = stats.prepare_series(labelled)
+    for name in "xyz":
+        rows = runs == name
+        line = scipy.signal.detrend(values[rows], axis=0)
+        expected = line / np.where(line.std(axis=0) > 1e-9, line.std(axis=0), np.nan)
+        np.testing.assert_allclose(found.values[rows], expected, atol=1e-9)
+    assert found.attrs["n_constant"] == 1
+    plain = stats.prepare_series(labelled, zscore=False)
+    assert plain.attrs["n_constant"] == 0 and not plain.values[25:45, 3].any()
+
+
+def test_one_run_of_all_rows_is_no_run(series):
+    whole = stats.prepare_series(series)
+    one = stats.prepare_series(series.assign_coords(run=4))
+    np.testing.assert_array_equal(one.values, whole.values)

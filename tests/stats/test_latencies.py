@@ -280,3 +280,228 @@ def test_unknown_means_and_levels_are_refused():
         stats.latencies(x, of="group")
     with pytest.raises(InvalidValueError, match="level must be between 0 and 1; got 95"):
         stats.latencies(x, level=95)
+
+
+def measured(wave, kind="peak", *, start=0.0, step=1.0, **options):
+    """Latency and amplitude of a short wave, of one subject of two alike."""
+    times = start + step * np.arange(len(wave))
+    found = stats.latencies(courses([wave, wave], times), kind=kind, **options)
+    amplitude = float(found["amplitude"][0]) if "amplitude" in found else None
+    return float(found["latency"][0]), amplitude
+
+
+def test_three_samples_are_enough_for_a_peak_and_two_are_not():
+    # The parabola through 0, 4, 2 has its vertex a sixth of a step behind the middle, at 4 + 1/12.
+    latency, amplitude = measured([0.0, 4.0, 2.0], start=0.5, step=0.25)
+    assert latency == pytest.approx(0.75 + 0.25 / 6) and amplitude == pytest.approx(4 + 1 / 12)
+    latency, amplitude = measured([0.0, -4.0, -2.0], start=0.5, step=0.25, polarity="negative")
+    assert latency == pytest.approx(0.75 + 0.25 / 6) and amplitude == pytest.approx(-4 - 1 / 12)
+    with pytest.raises(ShapeError, match="a latency needs at least 3 times; got 2"):
+        measured([0.0, 4.0])
+
+
+def test_a_window_holds_both_its_ends_and_three_samples():
+    wave = [9.0, 0.0, 1.0, 3.0, 2.0, 0.0, 9.0, 0.0]
+    x = courses([wave, wave], np.arange(8) / 8)
+    for window, wanted in (
+        ((0.125, 0.625), [0.125, 0.625]),
+        ((0.126, 0.624), [0.25, 0.5]),
+        (None, [0, 0.875]),
+    ):
+        found = stats.latencies(x, window=window, interpolate=False)
+        assert found.attrs["window"] == wanted
+        assert float(found["latency"][0]) == (0.75 if window is None else 0.375)
+    assert stats.latencies(x, window=(0.25, 0.5), interpolate=False)["latency"].values.tolist() == [0.375] * 2
+    with pytest.raises(ShapeError, match=r"the window 0.25 to 0.375 s holds 2 of the times 0 to 0.875 s"):
+        stats.latencies(x, window=(0.25, 0.375))
+
+
+@pytest.mark.parametrize(
+    ("start", "step"), [(0.0, 1e-4), (1000.0, 1e-3), (-3.0, 0.6), (0.0, 0.1), (0.0, 50.0)]
+)
+def test_ends_of_a_window_are_those_of_samples_up_to_rounding_in_any_unit(start, step):
+    times = start + step * np.arange(11)
+    x = courses([bump(times[5], 2 * step, times)] * 2, times)
+    for rounding in (1e-7 * step, 0.0, -1e-7 * step):
+        found = stats.latencies(x, window=(times[3] + rounding, times[7] - rounding))
+        assert found.attrs["window"] == [times[3], times[7]]
+    # A hundredth of a step is no rounding.
+    found = stats.latencies(x, window=(times[3] + step / 100, times[7] - step / 100))
+    assert found.attrs["window"] == [times[4], times[6]]
+
+
+@pytest.mark.parametrize(
+    ("wave", "latency", "amplitude"),
+    [
+        # Level tops begin at their first sample; the parabola through 0, 1, 1 has its vertex between them.
+        ([0.0, 1.0, 1.0, 0.0], 1.5, 1.125),
+        ([0.0, 2.0, 0.0, 2.0, 0.0], 1.0, 2.0),
+        ([0.0, 1.0, 0.0, 0.0, 3.0, 0.0], 4.0, 3.0),
+        # A shoulder on the way down is no peak, nor is a top at or below 0, nor an end.
+        ([3.0, 2.0, 2.0, 1.0], np.nan, np.nan),
+        ([-1.0, 0.0, -1.0, -2.0], np.nan, np.nan),
+        ([5.0, 1.0, 2.0, 6.0], np.nan, np.nan),
+        ([0.0, 0.0, 0.0], np.nan, np.nan),
+        # The first and the last sample that can be one.
+        ([0.0, 1.0, 0.0, -1.0, -2.0], 1.0, 1.0),
+        ([-3.0, -2.0, -1.0, 0.5, -1.0], 3.0, 0.5),
+    ],
+)
+def test_what_a_peak_is_by_hand(wave, latency, amplitude):
+    found = measured(wave)
+    np.testing.assert_allclose(found, (latency, amplitude))
+    np.testing.assert_allclose(measured(wave, start=-7.0, step=0.25)[0], -7 + 0.25 * latency)
+    if amplitude in (2.0, 3.0, 0.5):
+        np.testing.assert_allclose(measured(wave, interpolate=False), (latency, amplitude), atol=0.3)
+
+
+@pytest.mark.parametrize(
+    ("wave", "options", "expected"),
+    [
+        ([0.0, 1.0, 2.0, 4.0, 0.0], {}, 2.0),
+        ([0.0, 1.0, 3.0, 4.0, 0.0], {}, 1.5),
+        ([0.0, 3.0, 1.0, 4.0, 0.0], {}, 2 + 1 / 3),
+        ([0.0, 1.0, 3.0, 4.0, 0.0], {"fraction": 0.125}, 0.5),
+        # Not below half of the peak inside the window: at it, or before it only.
+        ([0.0, 1.0, 2.0, 4.0, 0.0], {"window": (2.0, 4.0)}, np.nan),
+        ([0.0, 1.0, 2.0, 4.0, 0.0], {"window": (1.0, 4.0)}, 2.0),
+        ([-1.0, 0.0, -1.0], {}, np.nan),
+        ([0.0, 0.0, 0.0], {}, np.nan),
+    ],
+)
+def test_where_a_share_of_the_peak_is_passed_by_hand(wave, options, expected):
+    for start, step in ((0.0, 1.0), (-4.0, 0.5)):
+        window = options.get("window")
+        moved = options | ({"window": tuple(start + step * end for end in window)} if window else {})
+        found = measured(wave, "fractional-peak", start=start, step=step, interpolate=False, **moved)[0]
+        np.testing.assert_allclose(found, start + step * expected)
+
+
+def test_a_peak_at_the_first_sample_of_the_window_has_nothing_before_it():
+    # The parabola through -100, 1, 1 rises to 13.625, so that the peak's own sample is below half of it.
+    wave = [-100.0, 1.0, 1.0, 0.5, 0.0]
+    latency, height = measured(wave, "fractional-peak", window=(1.0, 4.0))
+    assert np.isnan(latency) and height == pytest.approx(13.625)
+
+
+@pytest.mark.parametrize(
+    ("wave", "options", "expected"),
+    [
+        ([0.0, 0.0, 2.0, 2.0, 0.0], {}, 1.5),
+        ([0.0, 0.5, 1.0, 0.0, 0.0], {}, 2.0),  # it touches the threshold
+        ([0.0, 0.5, 1.0, 0.0, 0.0], {"threshold": 1.001}, np.nan),
+        ([0.0, 3.0, 0.0, 0.0, 2.0, 2.0], {}, 1 / 3),
+        ([0.0, 3.0, 0.0, 0.0, 2.0, 2.0], {"least": 2.0}, 3.5),
+        ([0.0, 3.0, 0.0, 0.0, 2.0, 2.0], {"least": 3.0}, np.nan),
+        ([0.0, 0.0, 0.0, 0.0, 2.0], {}, 3.5),
+        ([0.0, 2.0, 2.0, 2.0, 2.0], {"least": 4.0}, 0.5),
+        ([2.0, 2.0, 0.0, 2.0, 0.0], {}, np.nan),  # above when the window opens
+        ([0.0, 0.0, 0.0, 0.0], {}, np.nan),
+        ([0.0, 0.0, 2.0, 2.0, 2.0], {"window": (1.0, 3.0)}, 1.5),
+        ([0.0, 2.0, 2.0, 2.0, 2.0], {"window": (1.0, 4.0)}, np.nan),
+        ([0.0, 0.0, 0.0, 2.0, 2.0], {"window": (0.0, 2.0)}, np.nan),
+        ([0.0, -2.0, -2.0, 0.0], {"polarity": "negative"}, 0.5),
+    ],
+)
+def test_onsets_by_hand(wave, options, expected):
+    options = {"threshold": 1.0} | options
+    assert measured(wave, "onset", **options) == (pytest.approx(expected, nan_ok=True), None)
+    halved = options | {"least": options.get("least", 0.0) / 2}
+    halved |= {"window": tuple(-3 + end / 2 for end in options["window"])} if "window" in options else {}
+    found = measured(wave, "onset", start=-3.0, step=0.5, **halved)[0]
+    assert found == pytest.approx(-3 + expected / 2, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("wave", "fraction", "expected"),
+    [
+        # Trapezoids: areas of .5, 1.5, 2 after each sample.
+        ([0.0, 1.0, 1.0, 0.0], 0.25, 1.0),
+        ([0.0, 1.0, 1.0, 0.0], 0.5, 1.5),
+        ([0.0, 1.0, 1.0, -5.0], 0.9, 2.6),
+        # Half of the area has passed when the first of two bumps has.
+        ([0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0], 0.5, 2.0),
+        ([2.0, 2.0, 2.0, 2.0], 1 / 3, 1.0),
+        ([0.0, 0.0, 0.0, 4.0], 0.5, 2.5),
+        ([0.0, 0.0, 0.0], 0.5, np.nan),
+        ([-1.0, -2.0, -1.0], 0.5, np.nan),
+    ],
+)
+def test_areas_by_hand(wave, fraction, expected):
+    for start, step in ((0.0, 1.0), (5.0, 0.25)):
+        found = measured(wave, "fractional-area", start=start, step=step, fraction=fraction)[0]
+        np.testing.assert_allclose(found, start + step * expected)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_unit_of_the_courses_changes_no_latency(scale):
+    waves = simulated(np.random.default_rng(4), n=3, noise=0.3)
+    for kind, threshold in (
+        ("peak", None),
+        ("onset", 0.5),
+        ("fractional-peak", None),
+        ("fractional-area", None),
+    ):
+        one, other = (
+            stats.latencies(courses(by * waves), kind=kind, threshold=threshold and by * threshold)
+            for by in (1.0, scale)
+        )
+        np.testing.assert_allclose(other["latency"], one["latency"], rtol=1e-9)
+        if "amplitude" in one:
+            np.testing.assert_allclose(other["amplitude"], scale * one["amplitude"])
+
+
+def test_the_jackknife_of_an_onset_is_of_the_mean_without_each():
+    # Passings of 1 by ramps of unequal slope: of the mean of slopes a and b at 1 / mean(a, b).
+    slopes, times = np.array([1.0, 2.0, 4.0, 5.0]), np.arange(0, 3, 0.25)
+    x = courses(slopes[:, None] * times - 1, times)
+    found = stats.latencies(x, kind="onset", threshold=1.0, jackknife=True, level=0.8)
+    np.testing.assert_allclose(found["latency"], 2 / slopes)
+    without = 2 / ((slopes.sum() - slopes) / 3)
+    np.testing.assert_allclose(found["without"], without)
+    error = np.sqrt(3 / 4 * ((without - without.mean()) ** 2).sum())
+    assert float(found["error"]) == pytest.approx(error)
+    estimate, half = 2 / slopes.mean(), scipy.stats.t.ppf(0.9, 3) * error
+    np.testing.assert_allclose(found["interval_jackknife"], [estimate - half, estimate + half])
+    other = courses(np.array([1.5, 1.0, 2.0, 3.5])[:, None] * times - 1, times)
+    late = stats.latencies(other, kind="onset", threshold=1.0, jackknife=True)
+    both = stats.latency_difference(other, x, kind="onset", threshold=1.0, level=0.8)
+    each = late["without"].values - without
+    error = np.sqrt(3 / 4 * ((each - each.mean()) ** 2).sum())
+    assert float(both["estimate"]) == pytest.approx(1 - estimate) and both.attrs["dof"] == 3
+    assert float(both["error"]) == pytest.approx(error)
+    np.testing.assert_allclose(
+        np.ptp(both["interval_jackknife"].values), 2 * scipy.stats.t.ppf(0.9, 3) * error
+    )
+    assert float(both["p"]) == pytest.approx(2 * scipy.stats.t.sf(abs(1 - estimate) / error, 3))
+
+
+def test_the_mean_of_latencies_counts_those_that_are():
+    waves = np.array(
+        [[[0, 2, 0, 0], [0, 0, 3, 0]], [[0, 0, 2, 0], [1, 0, 0, 1]], [[0, 0, 2, 0], [0, 2, 0, 0]]]
+    )
+    values = np.concatenate([waves, -np.ones((3, 1, 4))], axis=1)
+    found = stats.latencies(
+        courses(values, np.arange(4.0), condition=list("abc")), of="subject", interpolate=False
+    )
+    np.testing.assert_allclose(found["estimate"], [5 / 3, 1.5, np.nan])
+    assert found["n_undefined"].values.tolist() == [0, 1, 3]
+
+
+def test_the_shortest_and_longest_times_that_a_course_may_have_to_last():
+    wave = [0.0, *[2.0] * 7]
+    assert measured(wave, "onset", step=0.125, threshold=1.0, least=0.875)[0] == 0.0625
+    for least in (1.0, -0.125, np.nan, np.inf):
+        with pytest.raises(InvalidValueError, match=rf"shorter than the courses, in seconds; got {least}\."):
+            measured(wave, "onset", step=0.125, threshold=1.0, least=least)
+    for threshold in (0.0, -1.0):
+        with pytest.raises(InvalidValueError, match=f"a positive threshold goes with .*got {threshold}"):
+            measured(wave, "onset", threshold=threshold)
+
+
+def test_an_end_of_a_window_may_miss_its_sample_by_a_millionth_of_the_course():
+    times = 1e5 * np.arange(11.0)
+    x = courses([bump(5e5, 2e5, times)] * 2, times)
+    for miss, wanted in ((1.0, [2e5, 8e5]), (1.01, [3e5, 7e5])):
+        found = stats.latencies(x, window=(2e5 + miss, 8e5 - miss))
+        assert found.attrs["window"] == wanted

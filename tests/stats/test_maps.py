@@ -125,3 +125,134 @@ def test_chance_is_taken_off_and_two_subjects_are_the_fewest(scores):
         stats.map_tests(labelled(scores), chance=np.nan)
     with pytest.raises(ShapeError, match=r"maps must be a DataArray with the dims 'subject' and 'neuroid'"):
         stats.map_tests(scores)
+
+
+@pytest.mark.parametrize(
+    ("n", "level", "place"),
+    [(19, 0.05, 0), (39, 0.05, 1), (38, 0.05, 0), (18, 0.05, None), (99, 0.29, 28), (4, 0.5, 1)],
+)
+def test_the_threshold_of_a_map_is_a_largest_statistic_of_its_draws(n, level, place):
+    rng = np.random.default_rng(n)
+    largest = rng.permutation(2 * n).reshape(n, 2).astype(float)
+    tests = stats.BlockTests(np.zeros((1, 2)), np.ones((1, 2)), np.ones((1, 2)), largest)
+    found = tests.threshold(level)
+    if place is None:
+        assert found == [np.inf, np.inf]
+        return
+    assert found == np.sort(largest, axis=0)[::-1][place].tolist()
+    for i, bar in enumerate(found):
+        above, at = (stats.p_value(value, largest[:, i]) for value in (bar + 0.5, bar))
+        assert above <= level + 1e-9 < at
+
+
+def by_blocks(places, cuts, n_items, **options):
+    """Tests of maps whose statistic is the correlation of an order with places (k, m, n_items)."""
+    blocks = np.split(places, cuts)
+    return stats.block_tests(
+        [lambda order, block=block: block[..., order] @ np.arange(n_items) for block in blocks],
+        n_items,
+        permute=lambda rng: rng.permutation(n_items),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("tail", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("cuts", [[], [2], [1, 4]])
+def test_tests_of_blocks_are_those_of_a_slow_loop(tail, cuts):
+    places = np.random.default_rng(0).standard_normal((5, 2, 6)) * np.arange(1, 6)[:, None, None] - 0.3
+    places[3, 1] = np.nan
+    found = by_blocks(places, cuts, 6, n=29, rng=np.random.default_rng(1), tail=tail)
+    rng = np.random.default_rng(1)
+    orders = [rng.permutation(6) for _ in range(29)]
+    observed = places @ np.arange(6.0)
+    drawn = np.array([places[..., order] @ np.arange(6.0) for order in orders])
+    np.testing.assert_allclose(found.observed, observed)
+    take = ORIENTED[tail]
+    largest = np.nanmax(take(drawn), axis=1)
+    np.testing.assert_allclose(found.largest, largest)
+    for i, j in np.ndindex(5, 2):
+        if (i, j) == (3, 1):
+            assert np.isnan([found.p[i, j], found.p_max[i, j]]).all()
+            continue
+        one, null = observed[i, j], drawn[:, i, j]
+        up, down = (1 + (null >= one).sum()) / 30, (1 + (null <= one).sum()) / 30
+        p = {"greater": up, "less": down, "two-sided": min(1, 2 * min(up, down))}[tail]
+        assert found.p[i, j] == pytest.approx(p)
+        assert found.p_max[i, j] == pytest.approx((1 + (largest[:, j] >= take(one)).sum()) / 30)
+
+
+def test_blocks_leave_the_generator_where_one_block_leaves_it():
+    places = np.random.default_rng(0).standard_normal((4, 1, 5))
+    ends = []
+    for cuts in ([], [1, 3]):
+        rng = np.random.default_rng(2)
+        by_blocks(places, cuts, 5, n=7, rng=rng)
+        ends.append(rng.random())
+    assert ends[0] == ends[1]
+    with pytest.raises(ShapeError, match="at least one block of places; got none"):
+        stats.block_tests([], 5, n=7, permute=lambda rng: rng.permutation(5), rng=np.random.default_rng(0))
+    with pytest.raises(InvalidValueError, match="tail must be one of"):
+        by_blocks(places, [], 5, n=7, rng=np.random.default_rng(0), tail="both")
+
+
+@pytest.mark.parametrize("statistic", ["t", "mean"])
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_unit_of_scores_changes_no_test(scores, statistic, scale):
+    scores[2, 5] = np.nan
+    scores[:, 6] = [0.1, -0.1, 0.1, 0.1, -0.1, 0.1]  # one pattern of signs makes all of them the same
+    one = stats.map_tests(labelled(scores), statistic=statistic)
+    other = stats.map_tests(labelled(scale * scores), statistic=statistic)
+    np.testing.assert_allclose(other["mean"], scale * one["mean"])
+    for name in ("t", "p", "p_fdr", "p_max"):
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("statistic", ["t", "mean"])
+@pytest.mark.parametrize("n_held", [1, 200, 10**6])
+def test_a_place_without_a_test_is_in_no_maximum(scores, statistic, n_held, monkeypatch):
+    monkeypatch.setattr(module, "N_HELD", n_held)
+    without = np.delete(scores, 3, axis=1)
+    scores[1:, 3] = np.nan
+    found, rest = (stats.map_tests(labelled(x), statistic=statistic) for x in (scores, without))
+    for name in ("mean", "t", "p", "p_fdr", "p_max"):
+        np.testing.assert_allclose(np.delete(found[name].values, 3), rest[name], rtol=1e-12)
+        assert np.isnan(found[name].values[3])
+    none = stats.map_tests(labelled(np.full((3, 1), np.nan)), statistic=statistic)
+    assert all(np.isnan(none[name].values).all() for name in ("mean", "t", "p", "p_fdr", "p_max"))
+    assert none["n_subjects"].values.tolist() == [0]
+
+
+def test_two_subjects_have_the_t_of_two():
+    found = stats.map_tests(labelled(np.array([[1.0, -2.0, 5.0], [3.0, 4.0, 5.0]])))
+    # Means 2, 1, 5; deviations sqrt(2) and sqrt(18) over sqrt(2).
+    np.testing.assert_allclose(found["t"], [2 / 1, 1 / 3, np.inf])
+    # Of four patterns the data's own is the greatest of the first place, 3 - 1 comes after 3 + 1.
+    np.testing.assert_allclose(found["p"], [1 / 4, 1 / 2, 1 / 4])
+    small = stats.map_tests(labelled(np.full((2, 1), 1e-200)))
+    assert np.isnan(small["t"]).all()  # squares underflow
+
+
+def test_thirteen_subjects_are_drawn_and_twelve_are_not():
+    values = np.random.default_rng(9).standard_normal((13, 2)) + 0.5
+    twelve = stats.map_tests(labelled(values[:12]), n=5, rng=np.random.default_rng(0))
+    assert np.round(twelve["p"].values * 2**12, 9).tolist() == np.round(twelve["p"].values * 2**12).tolist()
+    thirteen = stats.map_tests(labelled(values), n=5, rng=np.random.default_rng(0))
+    assert set(np.round(thirteen["p"].values * 6, 9).tolist()) <= {1, 2, 3, 4, 5, 6}
+    with pytest.raises(InvalidValueError, match="13 subjects have more patterns"):
+        stats.map_tests(labelled(values), n=5)
+
+
+@pytest.mark.parametrize(("n_subjects", "n_draws"), [(4, 15), (12, 4095), (13, 30)])
+def test_no_more_is_held_than_is_allowed_and_no_less(n_subjects, n_draws, monkeypatch):
+    held = []
+
+    def counted(values, **options):
+        null = stats.sign_flips(values, **options)
+        held.append(null.shape)
+        return null
+
+    monkeypatch.setattr(module, "sign_flips", counted)
+    monkeypatch.setattr(module, "N_HELD", 2 * n_draws)
+    values = np.random.default_rng(0).standard_normal((n_subjects, 5))
+    stats.map_tests(labelled(values), n=30, rng=np.random.default_rng(0))
+    assert held == [(n_draws, 2), (n_draws, 2), (n_draws, 1)]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from neuroalign import stats
 from neuroalign.errors import InvalidValueError, ShapeError
+from neuroalign.stats.resampled import standardized_draws
 
 P = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
@@ -163,3 +164,144 @@ def test_the_dual_variance_of_eleven_subjects_and_stimuli_by_hand():
     """1.1 x .3 + 1.1 x .25 - 1.21 x (.6 - .3 - .25) = .5445, between 1.1 x .3 and .6: nothing is cut."""
     found = stats.dual_variance(np.array(0.6), np.array(0.3), np.array(0.25), 11, 11)
     assert float(found) == pytest.approx(0.5445, abs=1e-12)
+
+
+def test_draws_are_standardised_by_hand():
+    draws = np.array([[1.0, 4.0, 7.0, np.nan], [2.0, np.nan, np.nan, np.nan], [6.0, 8.0, np.nan, np.nan]])
+    deviation = np.sqrt(7.0)  # squares of -2, -1, 3 over 2
+    expected = [
+        [-2 / deviation, -np.sqrt(0.5), np.nan, np.nan],
+        [-1 / deviation, np.nan, np.nan, np.nan],
+        [3 / deviation, np.sqrt(0.5), np.nan, np.nan],
+    ]
+    found = standardized_draws(draws)
+    np.testing.assert_allclose(found, expected)
+    for scale in (1e-9, 1e9):
+        np.testing.assert_allclose(standardized_draws(scale * draws), expected)
+    assert np.isnan(standardized_draws(np.zeros((3, 2)))).all()
+
+
+@pytest.mark.parametrize("tail", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_tests_of_skewed_draws_are_those_of_the_formula(tail, level):
+    rng = np.random.default_rng(11)
+    draws = rng.exponential(size=(60, 3)) ** 1.5 * [1.0, -2.0, 0.5]
+    draws[:7, 2] = np.nan
+    estimate, variance = np.array([0.9, -1.1, 0.2]), np.array([0.4, 0.9, 0.05])
+    found = stats.resampled_tests(estimate, variance, draws, dof=6, tail=tail, level=level)
+    t = estimate / np.sqrt(variance)
+    z = scipy.stats.norm.ppf(scipy.stats.t.cdf(t, 6))
+    shape = (draws - np.nanmean(draws, axis=0)) / np.nanstd(draws, axis=0, ddof=1)
+
+    def share(one, null):
+        up, down = ((1 + (side * null >= side * one).sum()) / (1 + len(null)) for side in (1, -1))
+        return {"greater": up, "less": down, "two-sided": min(1.0, 2 * min(up, down))}[tail]
+
+    mirrored = [-one[~np.isnan(one)] for one in shape.T]
+    expected = [share(one, null) for one, null in zip(z, mirrored, strict=True)]
+    np.testing.assert_allclose(found.p_bootstrap, expected)
+    take = {"greater": np.positive, "less": np.negative, "two-sided": np.abs}[tail]
+    largest = take(-shape[7:]).max(axis=1)
+    np.testing.assert_allclose(found.p_max, [(1 + (largest >= take(one)).sum()) / 54 for one in z])
+    half = scipy.stats.t.ppf((1 + level) / 2, 6) * np.sqrt(variance)
+    np.testing.assert_allclose([found.lower, found.upper], [estimate - half, estimate + half])
+    ends = np.nanquantile(shape, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    expanded = estimate + np.sqrt(variance) * scipy.stats.t.ppf(scipy.stats.norm.cdf(ends), 6)
+    np.testing.assert_allclose([found.lower_bootstrap, found.upper_bootstrap], expanded)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_unit_of_an_estimate_changes_no_test(scale):
+    draws = np.random.default_rng(12).exponential(size=(40, 2))
+    estimate, variance = np.array([1.0, -0.3]), np.array([0.2, 0.1])
+    one = stats.resampled_tests(estimate, variance, draws, dof=4)
+    other = stats.resampled_tests(scale * estimate, scale**2 * variance, scale * draws, dof=4)
+    for name in ("t", "p", "p_fdr", "p_holm", "p_bootstrap", "p_max"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name))
+    for name in ("lower", "upper", "lower_bootstrap", "upper_bootstrap"):
+        np.testing.assert_allclose(getattr(other, name), scale * getattr(one, name))
+
+
+def test_no_degree_of_freedom_and_no_draw_are_refused():
+    for dof in (0, -1):
+        with pytest.raises(
+            ShapeError, match=rf"1 estimates need .* positive degrees of freedom; got 1 and {dof}"
+        ):
+            stats.resampled_tests([1.0], [1.0], dof=dof)
+    # Of half a degree there is a t: heavier than Cauchy's.
+    assert stats.resampled_tests([1.0], [1.0], dof=0.5).p[0] == pytest.approx(2 * scipy.stats.t.sf(1, 0.5))
+    with pytest.raises(ShapeError, match=r"at least 1 row; got shape \(0, 1\)"):
+        stats.resampled_tests([1.0], [1.0], np.zeros((0, 1)), dof=3)
+    one = stats.resampled_tests([1.0], [1.0], [[2.0]], dof=3)  # a single draw has no spread
+    assert np.isnan([one.p_bootstrap, one.p_max, one.lower_bootstrap, one.upper_bootstrap]).all()
+    negative = stats.resampled_tests([1.0, 1.0], [-1.0, 0.0], dof=3)
+    assert np.isnan([negative.t, negative.p, negative.lower, negative.upper]).all()
+
+
+@pytest.mark.parametrize(
+    ("both", "subject", "stimulus", "expected"),
+    [
+        # a = 3 / 2 of 3 subjects, b = 11 / 10 of 11 stimuli.
+        (0.7, 0.25, 0.3, 1.5 * 0.25 + 1.1 * 0.3 - 1.65 * 0.15),
+        (1.0, 0.5, 0.01, 0.75),  # the formula gives less: at least a v_s
+        (1.0, 0.01, 0.6, 0.66),  # at least b v_c
+        (0.3, 0.29, 0.01, 0.3),  # at most that over both
+        (0.0, 0.0, 0.0, 0.0),
+    ],
+)
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_dual_variance_of_three_subjects_and_eleven_stimuli_by_hand(
+    both, subject, stimulus, expected, scale
+):
+    parts = (np.array([scale * one, np.nan]) for one in (both, subject, stimulus))
+    np.testing.assert_allclose(stats.dual_variance(*parts, 3, 11), [scale * expected, np.nan])
+    parts = (np.array(scale * one) for one in (both, stimulus, subject))
+    assert float(stats.dual_variance(*parts, 11, 3)) == pytest.approx(scale * expected)
+
+
+def test_the_dual_variance_needs_one_shape():
+    with pytest.raises(ShapeError, match=r"one shape; got \(2,\), \(2,\) and \(3,\)"):
+        stats.dual_variance(np.ones(2), np.ones(2), np.ones(3), 3, 4)
+    # Two of each are the fewest: both factors are 2.
+    assert float(stats.dual_variance(np.array(0.9), np.array(0.2), np.array(0.1), 2, 2)) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("n_draws", [1, 2, 20])
+def test_degrees_of_freedom_of_few_draws(n_draws):
+    expected = 1 / (1 / 5 + 1 / max(n_draws - 1, 1))
+    assert stats.effective_dof(5, n_draws) == pytest.approx(expected)
+
+
+def test_one_score_has_a_mean_and_no_variance_and_none_has_neither():
+    values = np.array([[0.3, np.nan, np.nan], [np.nan] * 3, [0.2, 0.4, np.nan], [0.1, 0.2, 0.6]])
+    scores = xr.DataArray(values, dims=("model", "subject"), coords={"subject": list("abc")})
+    found = stats.mean_tests(scores, n=20, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(found["estimate"], [0.3, np.nan, 0.3, 0.3])
+    np.testing.assert_allclose(found["variance"], [np.nan, np.nan, 0.02 / 2, 0.07 / 3])
+    t = 0.3 / np.sqrt([0.01, 0.07 / 3])
+    np.testing.assert_allclose(found["t"], [np.nan, np.nan, *t])
+    np.testing.assert_allclose(found["p"], [np.nan, np.nan, *scipy.stats.t.sf(t, 2)])
+    half = scipy.stats.t.ppf(0.975, 2) * np.sqrt([0.01, 0.07 / 3])
+    np.testing.assert_allclose(found["interval"].sel(bound="upper")[2:], 0.3 + half)
+    assert (found.attrs["dof"], found.attrs["n_undefined"], found.attrs["n_untested"]) == (2, 6, 2)
+
+
+@pytest.mark.parametrize("adjust", [stats.fdr, stats.holm])
+def test_the_first_p_that_is_none_is_named_and_0_and_1_are_p(adjust):
+    assert adjust([0.0, 1.0]).tolist() == [0.0, 1.0]
+    for p, said in (
+        ([0.0, 1.0, 1.5, 2.0], r"got 1.5 at position \(2,\)"),
+        ([np.nan, 1.0, 0.0, -0.25], r"got -0.25 at position \(3,\)"),
+        ([[0.0, 1.0], [0.5, -1e-9]], r"got -1e-09 at position \(1, 1\)"),
+    ):
+        with pytest.raises(InvalidValueError, match=said):
+            adjust(p)
+
+
+def test_max_p_of_maps_and_of_no_draw():
+    null = np.arange(12.0).reshape(3, 2, 2)
+    assert stats.max_p([[7.0, 8.0], [3.0, 11.5]], null).tolist() == [[3 / 4, 2 / 4], [1.0, 1 / 4]]
+    assert np.isnan(stats.max_p([np.nan, np.nan], null[:, 0])).all()
+    for wrong in (null[:0], 1.0, null[:, 0]):
+        with pytest.raises(ShapeError, match=r"null must have shape \(draws, 2, 2\)"):
+            stats.max_p(np.zeros((2, 2)), wrong)

@@ -127,3 +127,58 @@ def test_axes_and_times_that_are_not_there_are_refused(pair):
         stats.pearson_r(*pair, axis=2)
     with pytest.raises(ShapeError, match=r"at must have shape \(40,\); got \(39,\)"):
         stats.detrend_linear(pair[0], at=np.arange(39))
+
+
+def test_a_line_is_taken_out_of_three_rows_and_not_of_two():
+    # The line through 1, 2, 4 is 5/6, 14/6, 23/6.
+    np.testing.assert_allclose(stats.detrend_linear([1.0, 2.0, 4.0]), [1 / 6, -1 / 3, 1 / 6])
+    np.testing.assert_allclose(
+        stats.detrend_linear([[1.0, 0.0], [2.0, 3.0], [4.0, 0.0]]), [[1 / 6, -1], [-1 / 3, 2], [1 / 6, -1]]
+    )
+    # At 0, 1 and 3 seconds the line of 0, 0, 6 is 2 + 15/7 (t - 4/3).
+    found = stats.detrend_linear([0.0, 0.0, 6.0], at=[0.0, 1.0, 3.0])
+    np.testing.assert_allclose(found, [0 - 2 + 15 / 7 * 4 / 3, 0 - 2 + 15 / 7 / 3, 6 - 2 - 15 / 7 * 5 / 3])
+    for x in ([1.0, 2.0], 3.0, np.ones((2, 5))):
+        with pytest.raises(ShapeError, match="a line is taken out of at least 3 rows"):
+            stats.detrend_linear(x)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_what_is_left_of_a_line_goes_with_the_unit(rng, scale):
+    x = rng.standard_normal((12, 2, 3))
+    np.testing.assert_allclose(stats.detrend_linear(scale * x), scale * stats.detrend_linear(x))
+    assert not stats.detrend_linear(scale * (0.1 * np.arange(50.0) + 7.3)).any()
+    assert not stats.detrend_linear(np.zeros((4, 2))).any()
+
+
+def test_standardize_divides_by_the_deviation_along_its_axis():
+    x = np.array([[1.0, 5.0, 3.0], [2.0, 9.0, 7.0]])
+    np.testing.assert_allclose(stats.standardize(x), [[-1, -1, -1], [1, 1, 1]])
+    np.testing.assert_allclose(stats.standardize(x, axis=1), (x - [[3], [6]]) / np.sqrt([[8 / 3], [26 / 3]]))
+    for scale in (1e-9, 1e9):
+        np.testing.assert_allclose(stats.standardize(scale * x, axis=1), stats.standardize(x, axis=1))
+    with pytest.raises(ShapeError, match=r"x has no rows along axis 1; got shape \(2, 0\)"):
+        stats.standardize(x[:, :0], axis=1)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_a_column_is_constant_up_to_rounding_in_any_unit(scale):
+    x = scale * np.array([[0.1 + 0.2, 1.0, 0.0], [0.3, 1.0 + 1e-12, 0.0]])
+    assert stats.is_constant(x).tolist() == [True, False, True]
+    assert stats.is_constant(x.T, axis=1).tolist() == [True, False, True]
+
+
+def test_scores_by_hand_along_each_axis():
+    y, prediction = np.array([[1.0, 2.0, 6.0]]), np.array([[2.0, 2.0, 5.0]])
+    # Errors -1, 0, 1; squares about the mean 3 are 4, 1, 9.
+    for axis in (1, -1):
+        assert stats.r2(y, prediction, axis=axis) == pytest.approx(1 - 2 / 14)
+        assert stats.explained_variance(y, prediction, axis=axis) == pytest.approx(1 - 2 / 14)
+        assert stats.explained_variance(y, prediction + 5, axis=axis) == pytest.approx(1 - 2 / 14)
+        assert stats.mse(y, prediction, axis=axis) == pytest.approx(2 / 3)
+        assert stats.pearson_r(y, prediction, axis=axis) == pytest.approx(9 / np.sqrt(14 * 6))
+        assert stats.spearman(y, prediction, axis=axis) == pytest.approx(1.5 / np.sqrt(2 * 1.5))
+    assert stats.mse(y, prediction, axis=-2).tolist() == [1.0, 0.0, 1.0]
+    for axis in (2, -3):
+        with pytest.raises(ShapeError, match=f"axis {axis} is not one of the 2 dims"):
+            stats.mse(y, prediction, axis=axis)

@@ -48,3 +48,12 @@ def test_a_bootstrap_says_what_it_holds():
     assert isinstance(found, stats.Bootstrap)
     assert int(found.n_undefined) == 5
     assert np.isnan(found.lower)
+
+
+def test_the_mean_of_others_by_hand_in_two_dims():
+    values = np.array(
+        [[[1.0, 2.0, 3.0]], [[5.0, np.nan, 7.0]], [[0.0, 4.0, np.nan]], [[2.0, np.nan, np.nan]]]
+    )
+    expected = [[[7 / 3, 4.0, 7.0]], [[1.0, 3.0, 3.0]], [[8 / 3, 2.0, 5.0]], [[2.0, 3.0, 5.0]]]
+    np.testing.assert_allclose(stats.mean_of_others(values), expected)
+    assert np.isnan(stats.mean_of_others(values[:1])).all()

@@ -55,6 +55,16 @@ def test_runs_with_an_extraction_that_were_killed_end_like_the_undisturbed_one(
     tried("R3", "kill -9 of a study that extracts activations", n, wrong)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(8))
+def test_runs_killed_at_further_moments_end_like_the_undisturbed_one(tmp_path, tmp_path_factory, tried, seed):
+    rng, whole = np.random.default_rng(3000 + seed), undisturbed(tmp_path_factory)
+    plan = [(KILL, moment) for moment in rng.permutation([*MOMENTS, "in a job"] * 10)]
+    n, wrong = disturbed(whole, tmp_path, plan, rng)
+    assert n == 50
+    tried("R3", "kill -9 of a study's process group at further random moments", n, wrong)
+
+
 def test_run_that_hears_nothing_is_told_by_its_parent(tmp_path, tmp_path_factory, tried):
     """Ctrl-C for the parent alone (``kill -INT``) ends the children too, and leaves no lock."""
     whole = undisturbed(tmp_path_factory)

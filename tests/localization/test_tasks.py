@@ -21,6 +21,7 @@ from neuroalign.localization import (
     perplexity,
     summarize_lesions,
 )
+from neuroalign.localization.suites import _region_of_tokens
 
 START = "<|endoftext|>"
 
@@ -317,3 +318,9 @@ def test_work_of_a_lesion_of_the_state_says_nothing_of_targets(model, texts, rng
         lesion_scores(model, masks, Perplexity(texts), target=target, work=work, progress=False)
         for name in ("a", "intact"):
             assert io.load(work / f"{name}.nc").attrs["provenance"]["params"].get("target") == said
+
+
+def test_an_empty_token_behind_the_last_character_belongs_to_the_last_region():
+    places = pd.DataFrame({"sentence": [0, 0, 0, 1], "content": ["ab", "", "c", "d"], "end": [2, 2, 4, 1]})
+    spans = [np.array([[0, 2], [2, 4], [4, 4]]), np.array([[0, 1], [1, 1]])]
+    assert _region_of_tokens(places, spans).tolist() == [0, 2, 2, 3, 3]

@@ -132,12 +132,12 @@ class Clone:
         found.end()
         return found
 
-    def in_order(self, folder: Path, first: str) -> list[str]:
-        """Run one rule, then the rest; return the rules in the order in which they were done."""
+    def in_order(self, folder: Path, first: str, *, cores: int = 1) -> list[str]:
+        """Run one rule, then the rest on so many cores; return the rules as they were done."""
         call = [sys.executable, "-m", "snakemake", *self.snakemake(folder), first]
         alone = Run(call, cwd=self.root, env=self.environment)
         assert alone.end() == 0, alone.said
-        rest = self.run("run", folder)
+        rest = self.run("run", folder, cores=cores)
         assert rest.process.returncode == 0, rest.said
         return alone.finished + rest.finished
 

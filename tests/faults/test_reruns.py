@@ -8,17 +8,18 @@ from tiny_study import differences, undisturbed
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("network", [False, True], ids=["tables", "network"])
-def test_reruns_give_the_same_bytes(tmp_path, tmp_path_factory, tried, network):
+@pytest.mark.parametrize(
+    "network", [pytest.param(False, id="tables"), pytest.param(True, id="network", marks=pytest.mark.long)]
+)
+def test_reruns_give_the_same_bytes(tmp_path, tmp_path_factory, tried, depth, network):
     whole = undisturbed(tmp_path_factory, network=network)
-    clone, wrong = whole.clone, []
-    for k in range(5):
+    clone, wrong, n = whole.clone, [], depth(1, 5)
+    for k in range(n):
         folder = clone.folder(tmp_path / str(k))
         run = clone.run("run", folder, cores=1 + k % 2)
         assert run.process.returncode == 0, run.said[-3000:]
         wrong += [f"rerun {k}: {one}" for one in differences(folder, whole.folder)]
-    tried("R13", f"reruns on 1 or 2 cores, {'extraction' if network else 'tables'}", 5, wrong)
+    tried("R13", f"reruns on 1 or 2 cores, {'extraction' if network else 'tables'}", n, wrong)
 
 
 @pytest.mark.long

@@ -201,9 +201,10 @@ def judge(
 ) -> dict[str, object]:
     """Run the tests of a mutant's line on the mutant, and return its row of the table."""
     file = path_of(mutant.module)
-    tests = set(lines.get(str(file), {}).get(_statement(file, mutant.line), []))
+    own = lines.get(str(file), {})
+    found = {test for line in (mutant.line, _statement(file, mutant.line)) for test in own.get(line, [])}
     tests = sorted(
-        (test for test in tests if seconds.get(test, float("inf")) < SECONDS), key=lambda t: seconds[t]
+        (test for test in found if seconds.get(test, float("inf")) < SECONDS), key=lambda t: seconds[t]
     )
     chosen, total = [], 0.0
     for test in tests:

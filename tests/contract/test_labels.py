@@ -13,7 +13,7 @@ from table import TABLE
 
 from neuroalign.errors import NeuroalignError
 
-# Short and long form: so many examples a function, shared by its arguments.
+# Short and long form: so many examples a function, shared by the arguments that carry its labels.
 SHORT, LONG = 200, 2000
 # What other labels are made of: signs of several scripts, blanks, quotes, a sign that writing systems turn.
 SIGNS = [*"abé語🧠 '\"/\\|\t\u200f", "s00", "0", "nan", "None"]
@@ -44,11 +44,9 @@ def sides_of(cell):
     return arguments, dim, row_labels(arguments[cell.argument], dim)
 
 
-def affordable(cell, examples, family):
-    """A quarter of the examples for functions that fit, resample or search: one call takes milliseconds."""
-    dear = cell.row.room == "encoding" or cell.row.random or "searchlight" in cell.row.name
-    n_sides = sum(other.row.name == cell.row.name for other in family.values())
-    return max(8, examples // (4 * n_sides if dear else n_sides))
+def share(cell, examples, family):
+    """The examples of one side: the function's, shared by its sides (never fewer than 8)."""
+    return max(8, -(-examples // sum(other.row.name == cell.row.name for other in family.values())))
 
 
 def generator(name):
@@ -96,7 +94,7 @@ def test_any_order_of_the_stimuli_gives_the_same_scores(name, depth, tried, try_
     arguments, dim, found = sides_of(cell)
     rng, value = generator(name), arguments[cell.argument]
     orders = [np.arange(len(found))[::-1], np.roll(np.arange(len(found)), 1)]
-    orders += [rng.permutation(len(found)) for _ in range(affordable(cell, depth(SHORT, LONG), FREE) - 2)]
+    orders += [rng.permutation(len(found)) for _ in range(share(cell, depth(SHORT, LONG), FREE) - 2)]
     changes = ((order.tolist(), reordered(value, dim, order)) for order in orders)
     n, bad = try_many(cell, changes, "same")
     tried("R2", "orders of the stimuli on one side", n, bad)
@@ -106,7 +104,7 @@ def test_any_order_of_the_stimuli_gives_the_same_scores(name, depth, tried, try_
 def test_any_other_label_raises(name, depth, tried, try_many):
     cell = MATCHED[name]
     arguments, dim, found = sides_of(cell)
-    n = affordable(cell, depth(SHORT, LONG), MATCHED)
+    n = share(cell, depth(SHORT, LONG), MATCHED)
     labels = [relabelled(found, generator(f"{name} {i}")) for i in range(n)]
     changes = ((new.tolist(), with_labels(arguments[cell.argument], dim, new)) for new in labels)
     n, bad = try_many(cell, changes, "refused")

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
-.PHONY: help demo figures language-network test test-long lint bench calibrate docs gallery clean
+.PHONY: help demo figures language-network test test-long coverage lint bench calibrate docs gallery clean
 
 help:
 	@echo "make demo     the main job on what the package ships (no data download)"
@@ -15,6 +15,7 @@ help:
 	@echo "make language-network  the language network at full depth (hours on two cores)"
 	@echo "make test     lint, types, import directions and the tests"
 	@echo "make test-long  the long form of the reliability tests, and docs/reliability.md (hours)"
+	@echo "make coverage  lines and branches that the tests reach, of processes too; fails below 95 %"
 	@echo "make bench    our speed against the peers'"
 	@echo "make calibrate  false-positive rates of the inference over 10,000 null data sets (an hour)"
 	@echo "make docs     the documentation, in docs/_build"
@@ -64,6 +65,12 @@ test: lint
 test-long: lint
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest $(PYTEST_ARGS) --long --reliability docs/reliability.md
 	$(RUN) python tests/mutation/check.py --page docs/mutants.md
+
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(RUN) OMP_NUM_THREADS=1 coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: $(READY)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks

@@ -161,7 +161,8 @@ def _to_identity(residuals: np.ndarray, dof: float) -> tuple[np.ndarray, float]:
     spread = squared - n_units * mean**2
     if spread <= ROUNDING * squared:
         return np.full(n_units, mean * n / dof), 1.0
-    intensity = min((of_squares - squared) / n, spread) / spread
+    varying = of_squares - squared if of_squares - squared > ROUNDING * squared else 0.0
+    intensity = min(varying / n, spread) / spread
     return np.full(n_units, intensity * mean * n / dof), float(intensity)
 
 
@@ -208,11 +209,14 @@ def _cholesky(full: np.ndarray, numbers: str) -> np.ndarray:
     return factor.T
 
 
-def singular(why: str, numbers: str) -> InvalidValueError:
-    """Return the error for a covariance without inverse."""
+def singular(why: str, numbers: str, method: str = "full") -> InvalidValueError:
+    """Return the error for a covariance without inverse, estimated by ``method``."""
+    instead = "method='shrinkage-diagonal' or 'shrinkage-identity'"
+    if method != "full":
+        # Two centred residuals are one and its negative: their products do not vary, and nothing is shrunk.
+        instead = f"more residuals ('{method}' shrinks by how they vary: three or more), method='diagonal'"
     return InvalidValueError(
-        f"the noise covariance{numbers} is singular: {why}. Pass method='shrinkage-diagonal' or "
-        "'shrinkage-identity', or fewer neuroids."
+        f"the noise covariance{numbers} is singular: {why}. Pass {instead}, or fewer neuroids."
     )
 
 
@@ -232,7 +236,7 @@ def _refuse_singular(estimate: Shrunk) -> None:
         )
     rank = int(min(n, np.floor(estimate.dof)))
     if estimate.weight and not estimate.diagonal.any() and rank < n_units:
-        raise singular(f"its rank is at most {rank}", _numbers(estimate))
+        raise singular(f"its rank is at most {rank}", _numbers(estimate), estimate.method)
 
 
 def _numbers(estimate: Shrunk) -> str:

@@ -43,10 +43,15 @@ class BlockTests(NamedTuple):
     largest: np.ndarray
 
     def threshold(self, level: float) -> list[float]:
-        """Return above what value of each map ``p_max`` is at most ``level``; infinite with too few draws."""
+        """Return above what value of each map ``p_max`` is at most ``level``; infinite with too few draws.
+
+        At a level of 1 any value will do: minus infinity.
+        """
         rank = int(np.floor(level * (len(self.largest) + 1) + 1e-9)) - 1
         if rank < 0:
             return [float("inf")] * self.largest.shape[1]
+        if rank >= len(self.largest):
+            return [float("-inf")] * self.largest.shape[1]
         # With rank draws above it, the observed value must lie above the next one.
         ordered = np.sort(self.largest, axis=0)[::-1]
         return [float(value) for value in ordered[rank]]

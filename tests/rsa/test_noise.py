@@ -259,6 +259,16 @@ def test_a_singular_covariance_is_refused_with_numbers_and_a_way_out(rng):
     assert np.isfinite(noise_covariance(still)).all()
 
 
+@pytest.mark.parametrize("method", ["shrinkage-diagonal", "shrinkage-identity"])
+def test_two_residuals_cannot_be_shrunk_and_are_not_sent_to_shrinkage(rng, method):
+    rows = make_residuals(rng.standard_normal((3, 12)))
+    wanted = rf"its rank is at most 1. Pass more residuals \('{method}' shrinks .*\), method='diagonal'"
+    with pytest.raises(InvalidValueError, match=wanted):
+        noise_precision(rows[:2], method)
+    for way_out in (noise_precision(rows[:2], "diagonal"), noise_precision(rows, method)):
+        assert np.isfinite(way_out).all()
+
+
 def test_neuroids_of_very_different_scale_are_not_singular(rng):
     x = rng.standard_normal((50, 4)) * np.array([1e-9, 1.0, 1e3, 1e9])
     found = noise_precision(make_residuals(x), "full").values

@@ -145,6 +145,14 @@ def test_the_threshold_of_a_map_is_a_largest_statistic_of_its_draws(n, level, pl
         assert above <= level + 1e-9 < at
 
 
+def test_at_a_level_of_one_any_value_passes():
+    largest = np.arange(8.0).reshape(4, 2)
+    tests = stats.BlockTests(np.zeros((1, 2)), np.ones((1, 2)), np.ones((1, 2)), largest)
+    assert tests.threshold(1.0) == [-np.inf, -np.inf]
+    # Just below 1 the smallest statistic of all draws is the bar.
+    assert tests.threshold(0.99) == [0.0, 1.0]
+
+
 def by_blocks(places, cuts, n_items, **options):
     """Tests of maps whose statistic is the correlation of an order with places (k, m, n_items)."""
     blocks = np.split(places, cuts)

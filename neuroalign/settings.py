@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 
@@ -60,11 +62,17 @@ def check_settings(value: Any, model: type[Model], *, where: str, tree: Any = No
 
     if not isinstance(value, dict):
         raise InvalidValueError(f"{where} must be a mapping of keys to values; got {type(value).__name__}.")
+    empty = {} if tree is None else dict(_empty_sections(tree, model))
+    errors: list[Any] = []
     try:
-        return model.model_validate(value)
+        found = model.model_validate(value)
     except ValidationError as error:
-        lines = [f"  {_said(item, model, tree)}" for item in error.errors()]
-        raise InvalidValueError(f"{where} has {len(lines)} error(s):\n" + "\n".join(lines)) from None
+        errors = error.errors()
+    lines = [_said(item, model, tree) for item in errors]
+    lines += [said for loc, said in empty.items() if loc not in {item["loc"] for item in errors}]
+    if lines:
+        raise InvalidValueError("\n  ".join([f"{where} has {len(lines)} error(s):", *lines]))
+    return found
 
 
 def _refuse_bombs(tree: Any) -> None:
@@ -135,6 +143,30 @@ def _said(item: Any, model: type[BaseModel], tree: Any) -> str:
     return f"{place}: {words}{got}."
 
 
+def _empty_sections(
+    node: Any, model: type[BaseModel], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the places of sections without anything below them, and what to do.
+
+    YAML reads "lesions:" as null, which is no section at all: who writes it most likely wants its defaults.
+    """
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        field = model.model_fields.get(str(key.value))
+        below = None if field is None or _is_of_many(field.annotation) else _section(model, str(key.value))
+        here = (*path, str(key.value))
+        if below is not None and isinstance(value, yaml.ScalarNode) and value.value == "":
+            line = f"line {key.start_mark.line + 1}, {'.'.join(here)}"
+            yield here, f"{line}: is empty; write '{key.value}: {{}}' for its defaults, or take the line out."
+        elif below is not None:
+            yield from _empty_sections(value, below, here)
+
+
+def _is_of_many(annotation: Any) -> bool:
+    """Whether a key holds a list or a mapping of things by name, not one of them ("Part", "Part | None")."""
+    union = get_origin(annotation) in (Union, UnionType)
+    return any(get_origin(part) is not None for part in (get_args(annotation) if union else [annotation]))
+
+
 def _line(node: Any, loc: tuple[Any, ...]) -> int:
     """Return the line of the deepest key on the way to ``loc`` that the file has."""
     line = node.start_mark.line
@@ -153,13 +185,18 @@ def _line(node: Any, loc: tuple[Any, ...]) -> int:
 
 def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
     """Return the keys of the part of the model at a path."""
+    for key in path:
+        model = _section(model, str(key)) or model
+    return sorted(model.model_fields)
+
+
+def _section(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """Return the model of the section that a key holds, None where it holds a value."""
     from pydantic import BaseModel
 
-    for key in path:
-        field = model.model_fields.get(str(key))
-        found = [] if field is None else [t for t in _types(field.annotation) if issubclass(t, BaseModel)]
-        model = found[0] if found else model
-    return sorted(model.model_fields)
+    field = model.model_fields.get(key)
+    found = [] if field is None else [t for t in _types(field.annotation) if issubclass(t, BaseModel)]
+    return found[0] if found else None
 
 
 def _types(annotation: Any) -> list[type]:

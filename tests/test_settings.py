@@ -49,6 +49,38 @@ def test_a_value_where_keys_belong_is_told_the_keys(tmp_path, text, place):
         read_settings(written(tmp_path, f"name: a\n{text}\n"), Whole)
 
 
+class Study(BaseModel):
+    name: str
+    must: Part = Part(width=1)
+    may: Part | None = None
+    many: list[Part] | None = None
+    named: dict[str, Part] = {}
+    inner: Inner | None = None
+
+
+class Inner(BaseModel):
+    part: Part | None = None
+
+
+Study.model_rebuild()
+
+
+def test_an_empty_section_is_told_how_to_ask_for_its_defaults(tmp_path):
+    text = "name: a\nmay:\nmust:\nmany:\ninner:\n  part: # all of it\n"
+    with pytest.raises(InvalidValueError) as caught:
+        read_settings(written(tmp_path, text), Study)
+    assert str(caught.value).splitlines()[1:] == [
+        "  line 3, must: needs keys below it (width); got None.",
+        "  line 2, may: is empty; write 'may: {}' for its defaults, or take the line out.",
+        "  line 6, inner.part: is empty; write 'part: {}' for its defaults, or take the line out.",
+    ]
+
+
+def test_a_section_that_is_null_in_so_many_words_is_absent(tmp_path):
+    found = read_settings(written(tmp_path, "name: a\nmay: null\ninner: {part: ~}\n"), Study)
+    assert found.may is None and found.inner == Inner()
+
+
 def test_a_missing_key_is_named_without_a_line(tmp_path):
     with pytest.raises(InvalidValueError, match=r"^.*error\(s\):\n  name: is missing\.$"):
         read_settings(written(tmp_path, "part: {}\n"), Whole)

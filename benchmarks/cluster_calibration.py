@@ -1,6 +1,6 @@
 """How often cluster tests find something where there is nothing.
 
-``python -m benchmarks.cluster_calibration`` makes null data sets (2,000 where no number is given; seed
+``python -m benchmarks.cluster_calibration`` makes null data sets (10,000 where no number is given; seed
 20240601, chosen before any run), tests each at .05 and prints the share with any cluster, or any sample for
 TFCE, at p of at most .05, with its exact binomial interval (Clopper & Pearson 1934). Without a number the
 table is kept as ``docs/calibration/cluster.tsv``.
@@ -32,7 +32,7 @@ __all__ = ["null_set", "rates"]
 
 PATH = Path(__file__).parents[1] / "docs" / "calibration" / "cluster.tsv"
 SEED = 20240601
-N_SETS, N_FLIPS, ALPHA, AT_MOST = 2000, 99, 0.05, 0.060
+N_SETS, N_FLIPS, ALPHA, AT_MOST = 10_000, 99, 0.05, 0.060
 N_SUBJECTS, BURN_IN, COEFFICIENT = 20, 30, 0.9
 TIMES_ONLY, WITH_SENSORS = (1, 100), (6, 40)
 TESTS: dict[str, dict] = {
@@ -87,7 +87,7 @@ def null_set(shape: tuple[int, int], rng: np.random.Generator) -> xr.DataArray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster_calibration", description=__doc__)
-    parser.add_argument("n_sets", nargs="?", type=int, help="null data sets; 2,000, kept, where not given")
+    parser.add_argument("n_sets", nargs="?", type=int, help="null data sets; 10,000, kept, where not given")
     n_sets = parser.parse_args().n_sets
     found = rates(n_sets or N_SETS)
     print(found.to_string(index=False))

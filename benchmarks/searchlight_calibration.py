@@ -1,6 +1,6 @@
 """Family-wise false positives of searchlight maps: how often a map of nothing has any significant place.
 
-``python -m benchmarks.searchlight_calibration`` makes null data sets (2,000 where no number is given; seed
+``python -m benchmarks.searchlight_calibration`` makes null data sets (10,000 where no number is given; seed
 20260301, chosen before any run), tests each map at .05 after the maximum over its places, and prints the
 rates with exact binomial intervals (Clopper & Pearson 1934). Without a number the table is kept in
 ``docs/calibration/searchlight.tsv``; ``--out`` writes it elsewhere.
@@ -44,7 +44,7 @@ __all__ = ["null_rates"]
 PLACE = Path(__file__).parents[1] / "docs" / "calibration" / "searchlight.tsv"
 
 SEED = 20260301
-N_SETS, BATCH, N_DRAWS, N_SUBJECTS, N_RUNS = 2000, 100, 99, 8, 4
+N_SETS, BATCH, N_DRAWS, N_SUBJECTS, N_RUNS = 10_000, 100, 99, 8, 4
 SHAPE, N_NEAREST, SMOOTHING = (4, 4, 3), 7, 5.0
 STIMULI = list("abcdefgh")
 LEVEL, AT_MOST = 0.05, 0.06

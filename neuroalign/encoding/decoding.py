@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy.special import gammaln
 from sklearn.base import is_classifier, is_regressor
 
 from ..arrays import as_float
@@ -19,6 +20,9 @@ from .selection import mean_over_folds
 from .splits import Splits
 
 __all__ = ["decode", "temporal_decoding"]
+
+# Permutations within folds are kept to where they leave so many arrangements of the labels.
+FEWEST_ARRANGEMENTS = 1000
 
 
 def decode(
@@ -68,7 +72,10 @@ def decode(
     n_permutations : int, optional
         Permutations of the labels, for p: within groups; of whole groups where each has one label; of all
         where there are no groups. Everything is fitted again, on the same folds. The order of presentations
-        within a group must have been random.
+        within a group must have been random. Where every fold has its share of every class, as
+        ``stratified_splits`` makes them, labels or those of whole groups are permuted within folds, so that
+        permuted labels keep that (if it leaves 1,000 arrangements): else a decoder that learns how frequent
+        classes are falls below chance for permuted labels only.
     rng : numpy.random.Generator, optional
         Of the permutations.
     progress : bool
@@ -231,7 +238,7 @@ def _decoded(
     if n is not None:
         if rng is None:
             raise InvalidValueError("n_permutations needs rng=numpy.random.default_rng(seed).")
-        permute, attrs["permuted"] = _permuter(work.y, work.groups)
+        permute, attrs["permuted"] = _permuter(work)
         attrs["n_permutations"] = int(n)
         found |= _tests(tasks, work.y, scores, permute=permute, n=n, rng=rng, progress=progress)
     return _labelled(work, found, attrs, across)
@@ -263,24 +270,50 @@ def _tests(
     return {name: np.stack(each) for name, each in found.items()}
 
 
-def _permuter(
-    y: np.ndarray, groups: np.ndarray | None
-) -> tuple[Callable[[np.random.Generator], np.ndarray], str]:
+def _permuter(work: _Work) -> tuple[Callable[[np.random.Generator], np.ndarray], str]:
     """Return what draws an order of the labels, and what it permutes."""
-    if groups is None:
-        return lambda rng: rng.permutation(len(y)), "all labels"
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    if all(len(np.unique(y[rows])) == 1 for rows in members):
-        first = np.array([rows[0] for rows in members])
-        return lambda rng: first[rng.permutation(len(first))][groups], "labels of whole groups"
+    y, groups = work.y, work.groups
+    units, unit_of = np.arange(len(y)), np.arange(len(y))
+    if groups is not None:
+        members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+        if any(len(np.unique(y[rows])) > 1 for rows in members):
+            cells = None if work.classes is None else _balanced_folds(y, units, work.splits, groups)
+            if cells is None or len(cells) == len(members):
+                return lambda rng: _within(members, rng), "labels within groups"
+            return lambda rng: _within(cells, rng), "labels within groups and folds"
+        units, unit_of = np.array([rows[0] for rows in members]), groups
+    folds = None if work.classes is None else _balanced_folds(y[units], units, work.splits)
+    if folds is None:
+        said = "all labels" if groups is None else "labels of whole groups"
+        return lambda rng: units[rng.permutation(len(units))][unit_of], said
+    said = "labels within folds" if groups is None else "labels of whole groups within folds"
+    return lambda rng: units[_within(folds, rng)][unit_of], said
 
-    def within(rng: np.random.Generator) -> np.ndarray:
-        order = np.arange(len(y))
-        for rows in members:
-            order[rows] = rows[rng.permutation(len(rows))]
-        return order
 
-    return within, "labels within groups"
+def _within(parts: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Return a random order of all rows that keeps each in its part."""
+    order = np.empty(sum(map(len, parts)), dtype=np.int64)
+    for rows in parts:
+        order[rows] = rows[rng.permutation(len(rows))]
+    return order
+
+
+def _balanced_folds(
+    y: np.ndarray, rows: np.ndarray, splits: Splits, groups: np.ndarray | None = None
+) -> list[np.ndarray] | None:
+    """Return what can change places, also within groups, without a fold losing its share of a class.
+
+    None where folds have other shares, or where too few arrangements would be left to tell anything.
+    """
+    inside = np.array([np.isin(rows, part) for fold in splits for part in fold])
+    shares = np.array([np.bincount(y[test], minlength=y.max() + 1) for test in inside[1::2]])
+    if np.ptp(shares, axis=0).max() > 1:
+        return None
+    apart = inside.astype(np.int64) if groups is None else np.vstack([inside, groups])
+    _, part = np.unique(apart, axis=1, return_inverse=True)
+    parts = [np.flatnonzero(part.ravel() == k) for k in range(part.max() + 1)]
+    arrangements = sum(gammaln(len(p) + 1) - gammaln(np.bincount(y[p]) + 1).sum() for p in parts)
+    return parts if arrangements >= np.log(FEWEST_ARRANGEMENTS) else None
 
 
 def _labelled(work: _Work, found: dict[str, np.ndarray], attrs: dict[str, Any], across: bool) -> xr.Dataset:

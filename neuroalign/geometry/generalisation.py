@@ -66,8 +66,9 @@ def cross_condition_generalisation(
         Draws for p; each fits everything again. None where 0.
     null : {"geometric", "shuffle"}
         ``geometric``: condition means at random places with the data's variance, the noise of each condition
-        kept with its units permuted: are conditions arranged better than at random? ``shuffle``: conditions
-        permuted over stimuli: is there anything at all?
+        kept with its units permuted: are conditions arranged better than at random? The places are isotropic,
+        so that units of unequal variance or correlated ones make p too small: scale or whiten them first.
+        ``shuffle``: conditions permuted over stimuli: is there anything at all?
     rng : numpy.random.Generator, optional
 
     Returns

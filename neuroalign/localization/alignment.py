@@ -37,7 +37,8 @@ def mask_alignment(
         It is never told which mask is the selected one.
     mask : DataArray (unit,) of bool
     n_controls : int
-        With R random masks p cannot go below 1 / (1 + R).
+        With R random masks p cannot go below 1 / (1 + R), and it is a little small where ``mask`` is a large
+        share of the units (see ``random_masks``).
     rng : numpy.random.Generator
     kind, magnitude, exclude
         See ``random_masks``.
@@ -55,8 +56,9 @@ def mask_alignment(
     if not mask.any():
         raise InvalidValueError(f"mask selects none of its {mask.size} units; there is nothing to score.")
     observed = float(score(mask.drop_attrs()))
-    draws = tqdm(drawn, desc="random masks", unit="mask", disable=not progress, mininterval=1)
-    null = np.array([float(score(_plain(draw))) for draw in draws])
+    plain = drawn.drop_vars("n_unmatched", errors="ignore").drop_attrs()
+    draws = tqdm(plain, desc="random masks", unit="mask", disable=not progress, mininterval=1)
+    null = np.array([float(score(draw)) for draw in draws])
     known = null[~np.isnan(null)]
     spread = known.std(ddof=1) if known.size > 1 else 0.0
     values: dict[str, Any] = {
@@ -67,7 +69,3 @@ def mask_alignment(
     }
     attrs = {"kind": kind, "tail": tail, "n_units": int(mask.sum()), "n_undefined": null.size - known.size}
     return xr.Dataset(values, attrs=attrs)
-
-
-def _plain(draw: xr.DataArray) -> xr.DataArray:
-    return draw.drop_vars("n_unmatched", errors="ignore").drop_attrs()

@@ -140,7 +140,8 @@ def double_dissociation(
     n_bootstrap, n_permutations : int
     outcome : {"accuracy", "mean"}, optional
         See ``summarize_lesions``. Where one task's outcome is ``mean``, both tasks' differences are divided
-        by the standard deviation of the task's intact item scores, so that they can be compared.
+        by the standard deviation of the task's intact item scores, so that they can be compared; that of the
+        items drawn in every bootstrap draw and permutation, for it is an estimate too.
 
     Returns
     -------
@@ -169,16 +170,26 @@ def double_dissociation(
     differences = [x.sel(mask=first).values - x.sel(mask=second).values for x in values]
     pooled = np.concatenate(differences)
     of_a = np.arange(pooled.size) < differences[0].size
+    # Less the task's mean, since items that change tasks keep the spread of the task they come from.
+    intact = np.concatenate([x.sel(mask=INTACT).values - x.sel(mask=INTACT).values.mean() for x in values])
+
+    def level(items: np.ndarray) -> float:
+        if not items.size:
+            return np.nan
+        mean = float(pooled[items].mean())
+        if "mean" not in outcomes:
+            return mean
+        spread = float(intact[items].std(ddof=1)) if items.size > 1 else 0.0
+        return mean / spread if spread > 0 else np.nan
 
     def both(chosen: np.ndarray) -> np.ndarray:
-        a, b = pooled[chosen][of_a[chosen]], pooled[chosen][~of_a[chosen]]
-        means = [x.mean() if x.size else np.nan for x in (a, b)]
-        return np.array([*means, means[0] - means[1]])
+        a, b = level(chosen[of_a[chosen]]), level(chosen[~of_a[chosen]])
+        return np.array([a, b, a - b])
 
     found = bootstrap(both, pooled.size, n=n_bootstrap, rng=rng)
 
     def interaction(order: np.ndarray) -> float:
-        return float(pooled[order][of_a].mean() - pooled[order][~of_a].mean())
+        return level(order[of_a]) - level(order[~of_a])
 
     null = permutation(interaction, n_permutations, permute=lambda rng: shuffle(pooled.size, rng), rng=rng)
     is_double = bool(found.upper[0] < 0 < found.lower[1])

@@ -121,7 +121,10 @@ def infer(
         - ``interval`` and ``interval_bootstrap`` (bound, model); ``ceiling_interval`` (end, bound);
         - ``zero_*`` (model,) tests against 0, ``ceiling_*`` (model,) against the lower bound, ``pairwise_*``
           (model, model_b) of estimate less estimate_b: ``t``, ``p``, ``p_fdr``, ``p_holm``, and from the
-          draws ``p_bootstrap``, ``p_max`` (see ``stats.resampled_tests``);
+          draws ``p_bootstrap``, ``p_max`` (see ``stats.resampled_tests``). ``ceiling_*`` are two-sided: a
+          model falls short of the bound where ``ceiling_t`` is below 0, and the true model lies above it, for
+          the bound is what the mean of fewer subjects reaches. A bootstrap makes them conservative, since its
+          draws hold fewer distinct subjects;
         - without draws, of the subjects' scores: ``zero_p_flip``, ``pairwise_p_flip``, exact p under flips of
           the subjects' signs, and ``*_p_flip_max``, family-wise (``stats.sign_flips``). All patterns of up to
           12 subjects; of more, 9,999 are drawn where there is an ``rng``, else these four are left out;

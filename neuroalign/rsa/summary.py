@@ -46,12 +46,10 @@ def summarised(found: xr.Dataset) -> xr.Dataset:
 
 def _with_tests(found: xr.Dataset, draws: np.ndarray | None, ceilings: xr.DataArray | None) -> xr.Dataset:
     attrs = found.attrs
-    dof: float = _dof(attrs)
-    if draws is not None:
-        dof = stats.effective_dof(dof, len(draws))
     estimate = found["estimate"].values
     tail = attrs["alternative"]
-    one = _tested(found, estimate, _values(found, draws), dof, tail)
+    has_score = ~np.isnan(found["score"].values)
+    one = _tested(found, estimate, _values(found, draws), has_score, tail)
     variables: dict[str, Any] = {
         "variance": ("model", one[0]),
         "interval": (("bound", "model"), np.stack([one[1].lower, one[1].upper])),
@@ -61,28 +59,32 @@ def _with_tests(found: xr.Dataset, draws: np.ndarray | None, ceilings: xr.DataAr
         ends = np.stack([one[1].lower_bootstrap, one[1].upper_bootstrap])
         variables["interval_bootstrap"] = (("bound", "model"), ends)
     if len(estimate) > 1:
-        variables.update(_pairwise(found, estimate, draws, dof))
+        variables.update(_pairwise(found, estimate, draws, has_score))
         found = found.assign_coords(model_b=("model_b", found["model"].values))
     if ceilings is not None or "subject_ceiling" in found:
-        variables.update(_against_ceiling(found, estimate, draws, ceilings, dof))
+        variables.update(_against_ceiling(found, estimate, draws, ceilings, has_score))
         found = found.assign_coords(end=["lower", "upper"])
     if draws is None:
         variables = {
             name: value for name, value in variables.items() if not name.endswith(("_bootstrap", "_max"))
         }
     found = found.assign(variables)
-    found.attrs["dof"] = dof
+    found.attrs["dof"] = float(_dof(found, np.ones((1, attrs["n_subjects"]), dtype=bool), draws)[0])
     return found
 
 
 def _pairwise(
-    found: xr.Dataset, estimate: np.ndarray, draws: np.ndarray | None, dof: float
+    found: xr.Dataset, estimate: np.ndarray, draws: np.ndarray | None, has_score: np.ndarray
 ) -> dict[str, tuple[Any, ...]]:
     k = len(estimate)
     a, b = np.triu_indices(k, 1)
     values = _values(found, draws)
     variance, tests = _tested(
-        found, estimate[a] - estimate[b], values[..., a] - values[..., b], dof, "two-sided"
+        found,
+        estimate[a] - estimate[b],
+        values[..., a] - values[..., b],
+        has_score[a] & has_score[b],
+        "two-sided",
     )
     dims = ("model", "model_b")
 
@@ -98,18 +100,19 @@ def _against_ceiling(
     estimate: np.ndarray,
     draws: np.ndarray | None,
     ceilings: xr.DataArray | None,
-    dof: float,
+    has_score: np.ndarray,
 ) -> dict[str, tuple[Any, ...]]:
     values = _values(found, draws)
     bounds = found["subject_ceiling"].values.T if ceilings is None else ceilings.values
     apart = values[..., :, None] - bounds[..., None, :]
-    variance = np.stack([_variance(found, apart[..., i]) for i in range(2)], axis=1)
+    variance = np.stack([_variance(found, apart[..., i], has_score) for i in range(2)], axis=1)
     ceiling = found["noise_ceiling"].values
     kept = apart[:, :, 0, :, 0].mean(axis=1) if draws is not None else None
-    tests = stats.resampled_tests(
-        estimate - ceiling[0], variance[:, 0], kept, dof=dof, level=found.attrs["level"]
-    )
-    own = stats.resampled_tests(ceiling, _variance(found, bounds), None, dof=dof, level=found.attrs["level"])
+    level, whole = found.attrs["level"], np.ones((2, has_score.shape[1]), dtype=bool)
+    dof = _dof(found, has_score, draws)
+    tests = stats.resampled_tests(estimate - ceiling[0], variance[:, 0], kept, dof=dof, level=level)
+    spread, dof = _variance(found, bounds, whole), _dof(found, whole, draws)
+    own = stats.resampled_tests(ceiling, spread, None, dof=dof, level=level)
     return {
         "variance_ceiling": (("model", "bound"), variance),
         "ceiling_interval": (("end", "bound"), np.stack([own.lower, own.upper])),
@@ -118,11 +121,15 @@ def _against_ceiling(
 
 
 def _tested(
-    found: xr.Dataset, estimate: np.ndarray, values: np.ndarray, dof: float, tail: str
+    found: xr.Dataset, estimate: np.ndarray, values: np.ndarray, has_score: np.ndarray, tail: str
 ) -> tuple[np.ndarray, stats.ResampledTests]:
-    """Return variances and tests of k estimates from draws (draw, repeat, kind, k) or subjects by subject."""
-    variance = _variance(found, values)
+    """Return variances and tests of k estimates from draws (draw, repeat, kind, k) or subjects by subject.
+
+    ``has_score`` (k, n_subjects) says which subjects each estimate is of.
+    """
+    variance = _variance(found, values, has_score)
     kept = values[:, :, 0].mean(axis=1) if values.ndim == 4 else None
+    dof = _dof(found, has_score, kept)
     return variance, stats.resampled_tests(
         estimate, variance, kept, dof=dof, tail=tail, level=found.attrs["level"]
     )
@@ -132,9 +139,10 @@ def _values(found: xr.Dataset, draws: np.ndarray | None) -> np.ndarray:
     return found["score"].values.T if draws is None else draws
 
 
-def _variance(found: xr.Dataset, values: np.ndarray) -> np.ndarray:
+def _variance(found: xr.Dataset, values: np.ndarray, has_score: np.ndarray) -> np.ndarray:
     """Return the corrected variances (k,) from draws (draw, repeat, kind, k) or subjects (subject, k)."""
-    n_subjects, n_stimuli = found.attrs["n_subjects"], found.attrs["n_stimuli"]
+    # One subject has no variance over subjects; it is NaN or 0 whatever it is corrected by.
+    n_subjects, n_stimuli = np.maximum(has_score.sum(axis=1), 2), found.attrs["n_stimuli"]
     if values.ndim == 2:
         return _over_draws(values) / np.maximum((~np.isnan(values)).sum(axis=0), 1)
     own = _over_draws(values.mean(axis=1))
@@ -170,12 +178,13 @@ def _with_permutations(found: xr.Dataset) -> xr.Dataset:
     return found
 
 
-def _dof(attrs: dict[str, Any]) -> int:
-    """Return the smallest number of sampled items less one."""
-    sizes = {"subject": attrs["n_subjects"], "stimulus": attrs["n_stimuli"]}
-    if attrs["bootstrap"] == "both":
-        return min(sizes.values()) - 1
-    return sizes.get(attrs["bootstrap"], attrs["n_subjects"]) - 1
+def _dof(found: xr.Dataset, has_score: np.ndarray, draws: np.ndarray | None) -> np.ndarray:
+    """Return the smallest number of sampled items less one (k,), fewer where the variance is of draws."""
+    n_subjects = has_score.sum(axis=1)
+    n_stimuli = np.full_like(n_subjects, found.attrs["n_stimuli"])
+    sampled = {"both": np.minimum(n_subjects, n_stimuli), "stimulus": n_stimuli}
+    dof = np.maximum(sampled.get(found.attrs["bootstrap"], n_subjects) - 1, 1)
+    return dof if draws is None else stats.effective_dof(dof, len(draws))
 
 
 def _with_flips(found: xr.Dataset) -> xr.Dataset:

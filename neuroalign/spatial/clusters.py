@@ -77,7 +77,7 @@ def largest_cluster(values: Any, graph: Any, *, threshold: Any) -> xr.DataArray:
     """Return the size of each map's largest cluster, 0 where nothing is above the threshold.
 
     Of surrogate maps this is the null of cluster sizes that holds for all clusters of a map together:
-    ``stats.p_value(sizes, null[:, None])``, broadcast over the clusters.
+    ``stats.p_value(sizes, np.repeat(null[:, None], len(sizes), axis=1))``.
 
     Parameters
     ----------

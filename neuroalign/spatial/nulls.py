@@ -68,7 +68,8 @@ def torus_shifts(values: Any, shape: Sequence[int], n: int, *, rng: np.random.Ge
     shape : sequence of int
         Of the lattice.
     n : int
-        Number of draws, with replacement from all shifts but the one that changes nothing.
+        Number of draws, with replacement from all shifts. The one that changes nothing is among them: p is
+        the share of shifts that do as well, and without it maps of few units would seem alike too often.
     rng : numpy.random.Generator
 
     Returns
@@ -93,7 +94,7 @@ def torus_shifts(values: Any, shape: Sequence[int], n: int, *, rng: np.random.Ge
         )
     axes = tuple(range(1, 1 + len(sizes)))
     laid = flat.reshape(-1, *sizes)
-    steps = np.stack(np.unravel_index(rng.integers(1, flat.shape[1], size=n), sizes), axis=1)
+    steps = np.stack(np.unravel_index(rng.integers(flat.shape[1], size=n), sizes), axis=1)
     drawn = [np.roll(laid, tuple(step), axes).reshape(flat.shape) for step in steps]
     return maps.per_unit(np.stack(drawn), draws=True)
 

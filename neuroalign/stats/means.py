@@ -28,7 +28,7 @@ def mean_tests(
     """Return means over subjects with intervals and tests, one family over all other dims.
 
     Subjects are resampled, so that the results are about new subjects. A subject with NaN is left out of that
-    mean.
+    mean, which has a degree of freedom less.
 
     Parameters
     ----------
@@ -76,7 +76,9 @@ def mean_tests(
     known = (~np.isnan(values)).sum(axis=1)
     centred = np.where(np.isnan(values), 0.0, values - drawn.estimate[:, None])
     variance = np.where(known > 1, (centred**2).sum(axis=1) / np.maximum((known - 1) * known, 1), np.nan)
-    tests = resampled_tests(drawn.estimate, variance, drawn.draws, dof=n_items - 1, tail=tail, level=level)
+    # A mean of fewer subjects has fewer degrees of freedom; one of one subject has no variance, and no test.
+    dof = np.maximum(known - 1, 1)
+    tests = resampled_tests(drawn.estimate, variance, drawn.draws, dof=dof, tail=tail, level=level)
     template = moved.isel({over: 0}, drop=True)
     found = {name: template.copy(data=getattr(tests, name).reshape(shape)) for name in TESTS}
     found["estimate"] = template.copy(data=drawn.estimate.reshape(shape))

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
 from ..arrays import as_float
-from ..errors import InvalidValueError, ShapeError, choice
+from ..errors import InvalidValueError, ShapeError, choice, listing
 from .correction import fdr, holm, max_p
 from .permutations import TAILS, p_value
 
@@ -53,7 +53,7 @@ def resampled_tests(
     variance: Any,
     draws: Any | None = None,
     *,
-    dof: float,
+    dof: Any,
     tail: str = "two-sided",
     level: float = 0.95,
 ) -> ResampledTests:
@@ -76,9 +76,9 @@ def resampled_tests(
         Of the estimates, corrected (``dual_variance``, or n / (n - 1) times that of the draws).
     draws : array (n_draws, k), optional
         NaN marks an undefined draw; it is left out of that statistic's tests, and of ``p_max`` as a whole.
-    dof : float
-        The smallest number of sampled items less one; ``effective_dof`` of it where the variance is that of
-        draws.
+    dof : float or array (k,)
+        The smallest number of sampled items less one, of each estimate where some lack items;
+        ``effective_dof`` of it where the variance is that of draws.
     tail : {"greater", "less", "two-sided"}
     level : float
         Of the intervals.
@@ -102,10 +102,12 @@ def resampled_tests(
     """
     estimate = as_float(estimate, name="estimate", ndim=1, missing=True)
     variance = as_float(variance, name="variance", ndim=1, missing=True)
-    if variance.shape != estimate.shape or dof <= 0:
+    dof = as_float(dof, name="dof")
+    fit = variance.shape == estimate.shape and dof.shape in ((), estimate.shape)
+    if not fit or (dof <= 0).any():
         raise ShapeError(
-            f"{len(estimate)} estimates need as many variances and positive degrees of freedom; got "
-            f"{len(variance)} and {dof}."
+            f"{len(estimate)} estimates need as many variances and positive degrees of freedom, one or as "
+            f"many; got {len(variance)} and {listing(dof.ravel())}."
         )
     if tail not in TAILS:
         raise choice(tail, TAILS, name="tail")
@@ -129,7 +131,7 @@ def resampled_tests(
     )
 
 
-def effective_dof(dof: float, n_draws: int) -> float:
+def effective_dof(dof: Any, n_draws: int) -> Any:
     r"""Return the degrees of freedom of a variance that was itself estimated from draws.
 
     The variance of the estimate varies from data set to data set, relative to its square by 2 / dof, and
@@ -142,7 +144,7 @@ def effective_dof(dof: float, n_draws: int) -> float:
 
     Parameters
     ----------
-    dof : float
+    dof : float or array
         The smallest number of sampled items less one.
     n_draws : int
 
@@ -170,7 +172,7 @@ def standardized_draws(draws: np.ndarray) -> np.ndarray:
 
 
 def dual_variance(
-    both: np.ndarray, subject: np.ndarray, stimulus: np.ndarray, n_subjects: int, n_stimuli: int
+    both: np.ndarray, subject: np.ndarray, stimulus: np.ndarray, n_subjects: Any, n_stimuli: int
 ) -> np.ndarray:
     r"""Return the variance over subjects and stimuli from three bootstraps with the same draws.
 
@@ -186,7 +188,9 @@ def dual_variance(
     ----------
     both, subject, stimulus : array (...)
         Variances of the draws of both, of subjects only and of stimuli only, of one shape; NaN stays NaN.
-    n_subjects, n_stimuli : int
+    n_subjects : int or array (...)
+        At least 2; of each variance where some lack subjects.
+    n_stimuli : int
         At least 2.
 
     References
@@ -211,13 +215,15 @@ def dual_variance(
     return np.minimum(np.maximum(np.maximum(variance, a * subject), b * stimulus), both)
 
 
-def _p_of_t(t: np.ndarray, dof: float, tail: str) -> np.ndarray:
+def _p_of_t(t: np.ndarray, dof: np.ndarray, tail: str) -> np.ndarray:
     if tail == "two-sided":
         return 2 * t_distribution.sf(np.abs(t), dof)
     return t_distribution.sf(t if tail == "greater" else -t, dof)
 
 
-def _p_of_draws(t: np.ndarray, shape: np.ndarray, dof: float, tail: str) -> tuple[np.ndarray, np.ndarray]:
+def _p_of_draws(
+    t: np.ndarray, shape: np.ndarray, dof: np.ndarray, tail: str
+) -> tuple[np.ndarray, np.ndarray]:
     z = norm.isf(t_distribution.sf(t, dof))
     z = np.where(np.isinf(z), norm.ppf(t_distribution.cdf(t, dof)), z)
     mirrored = -shape
@@ -237,7 +243,7 @@ def _p_of_draws(t: np.ndarray, shape: np.ndarray, dof: float, tail: str) -> tupl
 
 
 def _expanded(
-    estimate: np.ndarray, error: np.ndarray, shape: np.ndarray, dof: float, level: float
+    estimate: np.ndarray, error: np.ndarray, shape: np.ndarray, dof: np.ndarray, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the interval of the values that the two-sided test would not refuse."""
     some = ~np.isnan(shape).all(axis=0)

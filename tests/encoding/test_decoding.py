@@ -275,9 +275,65 @@ def test_labels_of_whole_blocks_are_permuted_as_blocks():
     found = decode(
         responses, kind, splits=splits, groups=groups, n_permutations=5, rng=np.random.default_rng(0)
     )
+    # 12 blocks in 3 balanced folds of 4: 6 ** 3 arrangements are too few to stay within folds.
     assert found.attrs["permuted"] == "labels of whole groups"
     free = decode(responses, kind, splits=splits, n_permutations=2, rng=np.random.default_rng(0))
-    assert free.attrs["permuted"] == "all labels"
+    assert free.attrs["permuted"] == "labels within folds"
+
+
+def left_out(n, test):
+    return np.setdiff1d(range(n), test), np.array(test)
+
+
+class Prior(ClassifierMixin, BaseEstimator):
+    """A decoder that knows nothing but which class is more frequent."""
+
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        self.answer_ = self.classes_[np.argmax([(y == label).sum() for label in self.classes_])]
+        return self
+
+    def predict(self, x):
+        return np.full(len(x), self.answer_)
+
+
+@pytest.mark.parametrize(
+    ("make_splits", "permuted"),
+    [
+        (lambda kind: stratified_splits(kind, 5), "labels within folds"),
+        # Two of each class a fold, in order: balanced too, whoever made them.
+        (lambda kind: [left_out(20, t) for t in np.arange(20).reshape(5, 4)], "labels within folds"),
+        # Every presentation is its own fold: there is nothing to keep.
+        (lambda kind: [left_out(20, [i]) for i in range(20)], "all labels"),
+        # Four of each class, and six: such folds were not made from labels.
+        (lambda kind: [(np.arange(8, 20), np.arange(8)), (np.arange(8), np.arange(8, 20))], "all labels"),
+    ],
+    ids=["stratified", "balanced", "single", "unequal"],
+)
+def test_permuted_labels_keep_the_shares_of_balanced_folds(make_splits, permuted):
+    """Else a decoder that only knows frequencies is below chance for permuted labels, and p too small."""
+    rng = np.random.default_rng(3)
+    kind = np.array(["a", "b"] * 10)
+    responses = make(n=20, v=2, t=1, signal=0.0).drop_vars("run")
+    found = decode(
+        responses, kind, Prior(), splits=make_splits(kind), metric="accuracy", n_permutations=99, rng=rng
+    )
+    if permuted == "labels within folds":
+        # The folds stay as they were, so the score of such a decoder does too: every draw is a tie.
+        assert (found.null == found.score.mean("fold")).all() and (found.p == 1).all()
+    assert found.attrs["permuted"] == permuted
+
+
+def test_within_runs_permuted_labels_keep_the_shares_of_folds_across_runs():
+    responses = make(n=48, signal=0.0)
+    kind = responses["kind"].values
+    # Every other presentation of a class is in the other fold.
+    fold = np.array([(kind[:i] == label).sum() % 2 for i, label in enumerate(kind)])
+    splits = [left_out(48, np.flatnonzero(fold == k)) for k in range(2)]
+    found = decode(responses, "kind", splits=splits, n_permutations=2, rng=np.random.default_rng(0))
+    assert found.attrs["permuted"] == "labels within groups and folds"
+    runs = decode(responses, "kind", n_permutations=2, rng=np.random.default_rng(0))
+    assert runs.attrs["permuted"] == "labels within groups"
 
 
 @pytest.mark.slow

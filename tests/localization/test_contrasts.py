@@ -533,12 +533,12 @@ class TestControlsAtTheirLimits:
         assert (drawn.values == expected).all()
         assert not loc.unmatched_units(mask, magnitude).any()
 
-    def test_partners_are_among_the_ten_nearest_and_no_partner_serves_twice(self, rng):
-        # 12 free units at growing distance: the two farthest are never drawn for the one selected unit.
-        mask = mask_of([1] + [0] * 12, "a" * 13)
-        magnitude = mask.copy(data=np.array([1.0, *(1 + 0.01 * np.arange(1, 13))]))
-        drawn = loc.random_masks(mask, "norm-matched", 200, rng=rng, magnitude=magnitude)
-        assert drawn.values.any(axis=0).nonzero()[0].tolist() == list(range(1, 11))
+    def test_partners_are_among_the_fifty_nearest_and_no_partner_serves_twice(self, rng):
+        # 52 free units at growing distance: the two farthest are never drawn for the one selected unit.
+        mask = mask_of([1] + [0] * 52, "a" * 53)
+        magnitude = mask.copy(data=np.array([1.0, *(1 + 0.01 * np.arange(1, 53))]))
+        drawn = loc.random_masks(mask, "norm-matched", 1000, rng=rng, magnitude=magnitude)
+        assert drawn.values.any(axis=0).nonzero()[0].tolist() == list(range(1, 51))
         two = mask_of([1, 1, 0], "aaa")
         drawn = loc.random_masks(two, "norm-matched", 4, rng=rng, magnitude=two.copy(data=np.ones(3)))
         assert (drawn.values == [False, False, True]).all()

@@ -227,11 +227,17 @@ def test_double_dissociation_of_unequal_tasks_by_hand(rng):
         found["effect"], [[-3.5 / spread[0], -1 / spread[1]], [-0.5 / spread[0], -4 / spread[1]]]
     )
     assert found.attrs["n_items"] == [2, 3] and found.attrs["standardised"]
-    # Of the 10 ways to take two of five items for task a, one has an interaction this low: the items' own.
-    pooled = [*of_a, *of_b]
-    null = [np.mean([pooled[i] for i in c]) for c in itertools.combinations(range(5), 2)]
-    assert np.mean(np.array(null) <= of_a.mean() + 1e-12) == 0.1
-    assert float(found["p"]) == pytest.approx(0.2, abs=0.03)
+    # The 10 ways to take two of five items for task a, each scaled by the spread of the items it takes.
+    pooled, intact = np.array([*of_a, *of_b]), np.array([-1, 1, -3, -1, 4]) / np.repeat(spread, [2, 3])
+    null = []
+    for c in itertools.combinations(range(5), 2):
+        sides = [list(c), [i for i in range(5) if i not in c]]
+        scaled = [pooled[side].mean() / intact[side].std(ddof=1) for side in sides]
+        null.append(scaled[0] - scaled[1])
+    assert null[0] == pytest.approx(float(found["interaction"]))
+    below = np.mean(np.array(null) <= null[0] + 1e-12)
+    assert 0.1 <= below < 0.5
+    assert float(found["p"]) == pytest.approx(2 * below, abs=0.03)
     assert float(found["difference_high"][0]) < 0 < float(found["difference_low"][1])
     assert bool(found["is_double"])
 

@@ -643,3 +643,28 @@ def test_three_results_merge_and_the_third_is_checked_too(models, data):
         merge_draws(run(1), run(2).isel(draw=[0]))
     with pytest.raises(InvalidValueError, match="result 1 has another 'score' than the first"):
         merge_draws(run(0), run(2).isel(model=[0, 1]))
+
+
+def test_a_subject_without_a_score_leaves_a_degree_of_freedom_less(models, data):
+    data = data.copy(deep=True)
+    data[2] = 0.5  # an RDM without variance correlates with nothing
+    found = infer(models, data, method="pearson", bootstrap=None, ceiling=False)
+    scores = found["score"].values
+    assert np.isnan(scores[:, 2]).all() and np.isfinite(np.delete(scores, 2, axis=1)).all()
+    known = np.delete(scores, 2, axis=1)
+    expected = scipy.stats.ttest_1samp(known, 0, axis=1, alternative="greater").pvalue
+    np.testing.assert_allclose(found["zero_p"], expected, rtol=1e-9)
+    pair = scipy.stats.ttest_rel(known[0], known[1]).pvalue
+    assert float(found["pairwise_p"][0, 1]) == pytest.approx(pair, rel=1e-9)
+
+
+def test_draws_of_a_subject_without_a_score_are_corrected_by_the_others_number(models, data):
+    """The variance of draws of 5 subjects is 5 / 4 too small, whoever else was in the study."""
+    data = data.copy(deep=True)
+    data[2] = 0.5
+    options = {"method": "pearson", "bootstrap": "subject", "n": 4000, "ceiling": False}
+    found = infer(models, data, rng=np.random.default_rng(0), **options)
+    known = np.delete(found["score"].values, 2, axis=1)
+    np.testing.assert_allclose(found["variance"], known.var(axis=1, ddof=1) / 5, rtol=0.25)
+    half = scipy.stats.t.ppf(0.975, stats.effective_dof(4, 4000)) * np.sqrt(found["variance"].values)
+    np.testing.assert_allclose(found["interval"].sel(bound="upper") - found["estimate"], half, rtol=1e-9)

@@ -346,7 +346,7 @@ def test_shapes_and_labels_that_do_not_fit_are_refused():
 @pytest.mark.slow
 @pytest.mark.parametrize("threshold", [None, "tfce"])
 def test_one_null_set_in_twenty_has_a_cluster(threshold):
-    """AR(1) noise of 20 subjects; of 2,000 sets five tests found something in .041 to .052.
+    """AR(1) noise of 20 subjects; of 10,000 sets five tests found something in .045 to .050.
 
     That is ``docs/calibration/cluster.tsv``, made by ``benchmarks.cluster_calibration``.
     """

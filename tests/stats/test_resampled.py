@@ -225,9 +225,11 @@ def test_the_unit_of_an_estimate_changes_no_test(scale):
 def test_no_degree_of_freedom_and_no_draw_are_refused():
     for dof in (0, -1):
         with pytest.raises(
-            ShapeError, match=rf"1 estimates need .* positive degrees of freedom; got 1 and {dof}"
+            ShapeError, match=rf"1 estimates need .* positive degrees of freedom, .*; got 1 and .*{dof}"
         ):
             stats.resampled_tests([1.0], [1.0], dof=dof)
+    with pytest.raises(ShapeError, match=r"2 estimates need .*, one or as many"):
+        stats.resampled_tests([1.0, 2.0], [1.0, 1.0], dof=[3, 3, 3])
     # Of half a degree there is a t: heavier than Cauchy's.
     assert stats.resampled_tests([1.0], [1.0], dof=0.5).p[0] == pytest.approx(2 * scipy.stats.t.sf(1, 0.5))
     with pytest.raises(ShapeError, match=r"at least 1 row; got shape \(0, 1\)"):
@@ -236,6 +238,15 @@ def test_no_degree_of_freedom_and_no_draw_are_refused():
     assert np.isnan([one.p_bootstrap, one.p_max, one.lower_bootstrap, one.upper_bootstrap]).all()
     negative = stats.resampled_tests([1.0, 1.0], [-1.0, 0.0], dof=3)
     assert np.isnan([negative.t, negative.p, negative.lower, negative.upper]).all()
+
+
+def test_each_estimate_has_degrees_of_freedom_of_its_own(rng):
+    draws = rng.normal([2.0, 1.0], 1.0, (50, 2))
+    both = stats.resampled_tests([2.0, 1.0], [0.5, 0.3], draws, dof=[2, 7])
+    for i, dof in enumerate((2, 7)):
+        one = stats.resampled_tests([[2.0, 1.0][i]], [[0.5, 0.3][i]], draws[:, [i]], dof=dof)
+        for name in ("t", "p", "p_bootstrap", "lower", "upper", "lower_bootstrap", "upper_bootstrap"):
+            assert getattr(both, name)[i] == pytest.approx(getattr(one, name)[0], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -280,8 +291,9 @@ def test_one_score_has_a_mean_and_no_variance_and_none_has_neither():
     np.testing.assert_allclose(found["variance"], [np.nan, np.nan, 0.02 / 2, 0.07 / 3])
     t = 0.3 / np.sqrt([0.01, 0.07 / 3])
     np.testing.assert_allclose(found["t"], [np.nan, np.nan, *t])
-    np.testing.assert_allclose(found["p"], [np.nan, np.nan, *scipy.stats.t.sf(t, 2)])
-    half = scipy.stats.t.ppf(0.975, 2) * np.sqrt([0.01, 0.07 / 3])
+    # A mean of two of the three subjects has one degree of freedom.
+    np.testing.assert_allclose(found["p"], [np.nan, np.nan, *scipy.stats.t.sf(t, [1, 2])])
+    half = scipy.stats.t.ppf(0.975, [1, 2]) * np.sqrt([0.01, 0.07 / 3])
     np.testing.assert_allclose(found["interval"].sel(bound="upper")[2:], 0.3 + half)
     assert (found.attrs["dof"], found.attrs["n_undefined"], found.attrs["n_untested"]) == (2, 6, 2)
 

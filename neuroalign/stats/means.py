@@ -28,7 +28,9 @@ def mean_tests(
     """Return means over subjects with intervals and tests, one family over all other dims.
 
     Subjects are resampled, so that the results are about new subjects. A subject with NaN is left out of that
-    mean, which has a degree of freedom less.
+    mean, which has a degree of freedom less; one without any score is not resampled. Draws of very few
+    subjects are few different ones: of three true nulls over 5 subjects the smallest two-sided ``p_max`` is
+    at most .05 in .085 of sets, over 8 in .054.
 
     Parameters
     ----------
@@ -72,6 +74,11 @@ def mean_tests(
     if not values.size:
         raise ShapeError(f"scores are empty; their sizes are {dict(moved.sizes)}.")
     values = values.reshape(-1, n_items)
+    n_undefined = int(np.isnan(values).sum())
+    # Subjects without any score would only make the draws differ in how many subjects they are of.
+    scored = ~np.isnan(values).all(axis=0)
+    if scored.sum() > 1:
+        values, n_items = values[:, scored], int(scored.sum())
     drawn = bootstrap(lambda i: _mean(values[:, i]), n_items, n=n, rng=rng, level=level)
     known = (~np.isnan(values)).sum(axis=1)
     centred = np.where(np.isnan(values), 0.0, values - drawn.estimate[:, None])
@@ -91,7 +98,7 @@ def mean_tests(
         each = [template.copy(data=end.reshape(shape)) for end in ends]
         found[name] = xr.concat(each, dim="bound").assign_coords(bound=bound)
     attrs = {"resampled": over, "n_draws": n, "tail": tail, "level": float(level), "dof": n_items - 1}
-    counts = {"n_undefined": int(np.isnan(values).sum()), "n_untested": int(np.isnan(tests.p).sum())}
+    counts = {"n_undefined": n_undefined, "n_untested": int(np.isnan(tests.p).sum())}
     return xr.Dataset(found, attrs={**attrs, **counts})
 
 

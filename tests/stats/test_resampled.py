@@ -240,6 +240,17 @@ def test_no_degree_of_freedom_and_no_draw_are_refused():
     assert np.isnan([negative.t, negative.p, negative.lower, negative.upper]).all()
 
 
+def test_a_subject_without_any_score_changes_nothing_but_the_count(rng):
+    scores = xr.DataArray(
+        rng.standard_normal((2, 6)), dims=("model", "subject"), coords={"subject": range(6)}
+    )
+    more = scores.reindex(subject=range(8))
+    found = [stats.mean_tests(x, n=30, rng=np.random.default_rng(4)) for x in (scores, more)]
+    assert [x.attrs["n_undefined"] for x in found] == [0, 4]
+    assert [x.attrs["dof"] for x in found] == [5, 5]
+    xr.testing.assert_identical(*(x.drop_attrs() for x in found))
+
+
 def test_each_estimate_has_degrees_of_freedom_of_its_own(rng):
     draws = rng.normal([2.0, 1.0], 1.0, (50, 2))
     both = stats.resampled_tests([2.0, 1.0], [0.5, 0.3], draws, dof=[2, 7])

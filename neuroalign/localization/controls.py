@@ -42,7 +42,7 @@ def random_masks(
     Since no control holds a selected unit, the share of controls that do as well as the mask is a little
     small for a p value where much is selected. A mask chosen at random has a p of at most .05 in .052 of
     cases if it holds 1 % of the units that it and its controls come from (of each layer where layers are
-    matched), .059 with 5 %, .07 with 10 % and .10 with 20 %.
+    matched), .059 with 5 %, .07 with 10 % and .10 with 20 %; in .058 with 1 % where norms are matched.
 
     Parameters
     ----------

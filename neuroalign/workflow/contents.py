@@ -6,7 +6,6 @@ Each check says what a step would stop at, or what would come out empty, hours b
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -22,12 +21,12 @@ from ..schema import rdm_stimuli
 from .estimates import SCORED, uses_network
 from .guarding import EXTRAS
 from .model_files import Sizes
+from .names import misnamed_pairs, misnamed_stimuli
 from .sections import Lesions, Localizer, Own, Story, Study
 from .sources import localizer_stimuli, minimal_pairs, own_series, story_words
 
 __all__ = ["contents", "network_fits", "packages"]
 
-TABLES = (".tsv", ".csv")
 LEAST_WINDOWS, LEAST_STIMULI = 3, 3
 # Architectures that read a text in both directions: they give no next-token probabilities.
 BOTH_WAYS = re.compile(r"(al|de|distil|modern|nomic-?|(xlm-?)?ro)?bert|electra|mpnet", re.IGNORECASE)
@@ -55,7 +54,7 @@ def _told(check: Callable[..., Iterator[str]], section: object) -> Iterator[str]
 
 
 def _localizer(section: Localizer) -> Iterator[str]:
-    yield from (wrong := list(_named("localizer.stimuli", section.stimuli, ("embedded", "langloc_stimuli"))))
+    yield from (wrong := list(misnamed_stimuli(section)))
     if wrong:
         return
     table = localizer_stimuli(section)
@@ -75,18 +74,9 @@ def _localizer(section: Localizer) -> Iterator[str]:
 
 
 def _lesions(section: Lesions) -> Iterator[str]:
-    yield from (wrong := list(_named("lesions.pairs", section.pairs, ("embedded", "blimp"))))
+    yield from (wrong := list(misnamed_pairs(section)))
     if not wrong:
         minimal_pairs(section)
-
-
-def _named(key: str, value: str, names: tuple[str, ...]) -> Iterator[str]:
-    """Yield what is wrong with a value that must be one of some names, or a table."""
-    if value in names or Path(value).suffix in TABLES:
-        return
-    near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    yield f"{key} must be {' or '.join(map(repr, names))}, or a table (.tsv, .csv); got {value!r}.{hint}"
 
 
 def _story(section: Story) -> Iterator[str]:

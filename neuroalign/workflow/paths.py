@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import FileError, listing
+from ..errors import FileError, InvalidValueError, listing
 from .config import Study, section_digest
+from .names import misnamed
 
 __all__ = ["FIGURES", "PARTS", "TWINS", "Paths", "code_digest"]
 
@@ -195,7 +196,11 @@ class Paths:
         ------
         FileError
             With every missing file, and where it was looked for.
+        InvalidValueError
+            If stimuli or pairs are named that are no file and none of those that there are.
         """
+        if wrong := list(misnamed(self.study)):
+            raise InvalidValueError(" ".join(wrong))
         kinds = ("model", "localizer", "pairs", "words", "responses", "own")
         missing = [path for path in self.sources(*kinds) if not (directory / path).exists()]
         if missing:

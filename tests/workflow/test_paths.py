@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from neuroalign.errors import FileError
+from neuroalign.errors import FileError, InvalidValueError
 from neuroalign.workflow import paths as paths_module
 from neuroalign.workflow.config import load_study
 from neuroalign.workflow.paths import FIGURES, Paths, code_digest
@@ -227,6 +227,14 @@ def test_own_files_that_are_absent_are_all_named(tmp_path):
         mine.check_sources(tmp_path)
     (tmp_path / "pairs.csv").touch()
     mine.check_sources(tmp_path)
+
+
+def test_a_misspelt_name_is_refused_before_anything_runs(tmp_path):
+    mine = paths(localizer__stimuli="embeded", lesions__pairs="pairs.xlsx")
+    with pytest.raises(InvalidValueError) as caught:
+        mine.check_sources(tmp_path)
+    assert "got 'embeded'. Did you mean 'embedded'? lesions.pairs must be" in str(caught.value)
+    assert str(caught.value).endswith("or a table (.tsv, .csv); got 'pairs.xlsx'.")
 
 
 def test_packaged_names_are_no_files_to_look_for(tmp_path):

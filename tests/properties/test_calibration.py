@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 RATES, SEEDS = ROOT / "docs/calibration/rates.tsv", ROOT / "docs/calibration/seeds.tsv"
 ENCODING = ROOT / "docs/calibration-encoding/rates.tsv"
 CLUSTER, MAPS = ROOT / "docs/calibration/cluster.tsv", ROOT / "docs/calibration/searchlight.tsv"
+FUNCTIONS = ROOT / "docs/calibration/functions.tsv"
 SETS = 2_000
 # Rates that lie outside of their band, each with the page's reason.
 KNOWN = {
@@ -81,10 +82,11 @@ def test_the_rate_over_all_seeds_of_every_test_over_subjects_is_in_its_band(trie
         (ENCODING, "rate", "band", lambda row: row["band"]),
         (CLUSTER, "rate", "at most", lambda row: row["kept"]),
         (MAPS, "family-wise rate", "band", lambda row: row["band"]),
+        (FUNCTIONS, "rate", "band", lambda row: row["band"]),
     ],
-    ids=["encoding", "clusters", "searchlights"],
+    ids=["encoding", "clusters", "searchlights", "functions"],
 )
-def test_rates_of_series_clusters_and_maps_are_in_their_bands(path, rate, ends, claims, tried):
+def test_rates_of_series_clusters_maps_and_functions_are_in_their_bands(path, rate, ends, claims, tried):
     rows = [row for row in table(path).to_dict("records") if claims(row)]
     bad = []
     for row in rows:
@@ -92,7 +94,7 @@ def test_rates_of_series_clusters_and_maps_are_in_their_bands(path, rate, ends, 
         limits = band(text if " " in text else f"at most {text}")
         bad += [f"{row['test']}: {row[rate]}"] if outside(row[rate], limits) else []
         assert row["kept"] == ("no" if outside(row[rate], limits) else "yes")
-        assert int(row["sets"]) >= 2000
+        assert int(row["sets"]) == 10_000
     tried("R20", f"committed rates of {path.parent.name}/{path.name}", len(rows), bad)
 
 
@@ -116,13 +118,20 @@ def calibration():
 
 def measured(name, n_sets):
     sys.path.insert(0, str(ROOT))
-    from benchmarks import calibration, cluster_calibration, encoding_calibration, searchlight_calibration
+    from benchmarks import (
+        calibration,
+        cluster_calibration,
+        encoding_calibration,
+        p_values,
+        searchlight_calibration,
+    )
 
     functions = {
         "rsa.infer": (calibration.null_rates, "rate", "band"),
         "encoding.score_tests": (encoding_calibration.null_rates, "rate", "band"),
         "stats.cluster_test": (cluster_calibration.rates, "rate", "at most"),
         "searchlight tests": (searchlight_calibration.null_rates, "family-wise rate", "band"),
+        "public functions": (p_values.measure, "rate", "band"),
     }
     function, rate, ends = functions[name]
     return function(n_sets, seed=7), rate, ends
@@ -130,7 +139,8 @@ def measured(name, n_sets):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", ["rsa.infer", "encoding.score_tests", "stats.cluster_test", "searchlight tests"]
+    "name",
+    ["rsa.infer", "encoding.score_tests", "stats.cluster_test", "searchlight tests", "public functions"],
 )
 def test_rates_measured_anew_do_not_contradict_their_bands(name, tried):
     """A rate of .05 of 2,000 sets has a standard error of .005: what a 99.9 % interval excludes fails."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,22 +165,13 @@ def double_dissociation(
         _refuse_missing(scores, [INTACT, *masks], "item")
         labels(scores, on="item", name="scores")
     values = [item_values(x, how) for x, how in zip(tasks, outcomes, strict=True)]
-    if "mean" in outcomes:
+    scaled = "mean" in outcomes
+    if scaled:
         values = [x / _spread(x.sel(mask=INTACT)) for x in values]
     differences = [x.sel(mask=first).values - x.sel(mask=second).values for x in values]
     pooled = np.concatenate(differences)
     of_a = np.arange(pooled.size) < differences[0].size
-    # Less the task's mean, since items that change tasks keep the spread of the task they come from.
-    intact = np.concatenate([x.sel(mask=INTACT).values - x.sel(mask=INTACT).values.mean() for x in values])
-
-    def level(items: np.ndarray) -> float:
-        if not items.size:
-            return np.nan
-        mean = float(pooled[items].mean())
-        if "mean" not in outcomes:
-            return mean
-        spread = float(intact[items].std(ddof=1)) if items.size > 1 else 0.0
-        return mean / spread if spread > 0 else np.nan
+    level = _level_of(pooled, [x.sel(mask=INTACT).values for x in values] if scaled else None)
 
     def both(chosen: np.ndarray) -> np.ndarray:
         a, b = level(chosen[of_a[chosen]]), level(chosen[~of_a[chosen]])
@@ -205,8 +196,22 @@ def double_dissociation(
         "effect": (("mask", "task"), effect),
         "is_double": is_double,
     }
-    attrs = {"standardised": "mean" in outcomes, "n_items": [x.size for x in differences]}
+    attrs = {"standardised": scaled, "n_items": [x.size for x in differences]}
     return xr.Dataset(variables, {"mask": list(masks), "task": ["a", "b"]}, attrs)
+
+
+def _level_of(pooled: np.ndarray, intact: list[np.ndarray] | None) -> Callable[[np.ndarray], float]:
+    """Return what gives the mean difference of items, over the spread of their intact scores where given."""
+    if intact is None:
+        return lambda items: float(pooled[items].mean()) if items.size else np.nan
+    # Less the task's mean, since items that change tasks keep the spread of the task they come from.
+    centred = np.concatenate([x - x.mean() for x in intact])
+
+    def level(items: np.ndarray) -> float:
+        spread = float(centred[items].std(ddof=1)) if items.size > 1 else 0.0
+        return float(pooled[items].mean()) / spread if spread > 0 else np.nan
+
+    return level
 
 
 def _spread(intact: xr.DataArray) -> float:
